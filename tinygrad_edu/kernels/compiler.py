@@ -1,0 +1,104 @@
+"""How a kernel is compiled: Numba's ``njit`` with one set of flags and a cache on disk that never gets in the way.
+
+This is the only file that decorates with ``njit``. Importing it imports Numba, so only the ``*_numba`` files do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
+from numba.core.caching import FunctionCache
+
+# What a kernel may do to floating-point arithmetic. "reassoc" lets a sum be split over the lanes of a vector register,
+# "contract" lets x * y + z become one instruction. Never "nnan" or "ninf": those let the compiler assume that NaN and
+# Inf do not occur, and a NaN that disappears in a kernel is a diverging network that looks healthy.
+EXACT: set[str] = {"contract", "nsz"}
+REORDER: set[str] = {"contract", "nsz", "arcp", "reassoc"}
+
+PATIENCE = 2.0  # seconds of compiling before we say why nothing seems to happen
+
+
+def _source_stamp() -> str:
+    """A digest that changes when any kernel file changes.
+
+    Numba looks only at the file that holds the function, but our kernels call helpers from other files.
+    """
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    text = repr([(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class KernelCache(FunctionCache):
+    """Numba's cache on disk, except that a folder that cannot be read or written means "not cached", not an error."""
+
+    stamp = _source_stamp()
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        self._cache_file._source_stamp = self.stamp
+
+    def load_overload(self, signature, target_context):
+        try:
+            found = super().load_overload(signature, target_context)
+        except (OSError, EOFError):  # unreadable, or cut short by a full disk
+            found = None
+        if found is None:
+            waiting.begin()
+        return found
+
+    def save_overload(self, signature, data):
+        waiting.end()
+        with contextlib.suppress(OSError):
+            super().save_overload(signature, data)
+
+
+class _Waiting:
+    """Tells the user once, on stderr, when a first compilation makes them wait."""
+
+    def __init__(self):
+        self.timer: threading.Timer | None = None
+        self.told = False
+
+    def begin(self) -> None:
+        if self.timer is None and not self.told:
+            self.timer = threading.Timer(PATIENCE, self.tell)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def end(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def tell(self) -> None:
+        self.told = True
+        print("tinygrad_edu: compiling kernels; this happens once and is then kept on disk ...", file=sys.stderr)
+
+
+waiting = _Waiting()
+
+
+def compiled(flags: set[str] = EXACT, inline: str = "never") -> Callable:
+    """Compile a module-level function with Numba: no GIL, NumPy's rules for division by zero, kept on disk.
+
+    Parameters
+    ----------
+    flags : set of str
+        Which liberties the compiler may take: `EXACT` or `REORDER`.
+    inline : "never" or "always"
+        "always" copies the body into the caller, which lets a helper take part in the caller's vector loop.
+    """
+
+    def decorate(function: Callable):
+        dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=flags, inline=inline)(function)
+        with contextlib.suppress(RuntimeError):  # no folder can be written: compile afresh in every process
+            dispatcher._cache = KernelCache(function)
+        return dispatcher
+
+    return decorate

@@ -1,0 +1,131 @@
+"""Fast convolution: unfold the image into columns in cache-sized pieces, and let BLAS multiply.
+
+A convolution is a matrix product once every patch has become a column: (OC, C*KH*KW) times (C*KH*KW, OH*OW). Unfolding
+a whole batch at once would write KH*KW times the batch into main memory and read it back; a few images at a time stay
+in the processor's cache. This serves any stride, dilation and grouping, in float32 and float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.kernels.compiler import compiled
+from tinygrad_edu.kernels.conv_numpy import Pair, check_conv, conv_output_hw
+from tinygrad_edu.kernels.threads import scratch
+
+CACHE_BYTES = 1 << 19  # columns of one piece: half of a typical core's second-level cache
+
+
+def conv2d_forward(x, w, bias, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> np.ndarray:
+    (n, c, h, width), (oc, cg, kh, kw) = x.shape, w.shape
+    oh, ow = conv_output_hw((h, width), (kh, kw), stride, padding, dilation)
+    check_conv(x.shape, w.shape, (n, oc, oh, ow), stride, padding, dilation, groups)
+    x, w = _ready(x), _ready(w)
+    y = np.empty((n, oc, oh, ow), x.dtype)
+    filters = w.reshape(1, groups, oc // groups, cg * kh * kw)
+    for start, stop, columns in _pieces(n, c * kh * kw, oh * ow, x.dtype):
+        _unfold(x, columns, start, stop, kh, kw, *stride, *padding, *dilation, oh, ow)
+        patches = columns.reshape(stop - start, groups, cg * kh * kw, oh * ow)
+        np.matmul(filters, patches, out=y[start:stop].reshape(stop - start, groups, oc // groups, oh * ow))
+    if bias is not None:
+        y += bias[:, None, None]
+    return y
+
+
+def conv2d_input_grad(g, w, input_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> np.ndarray:
+    (n, oc, oh, ow), (_, cg, kh, kw) = g.shape, w.shape
+    gx_shape = (n, cg * groups, *input_hw)
+    check_conv(gx_shape, w.shape, g.shape, stride, padding, dilation, groups)
+    g, w = _ready(g), _ready(w)
+    gx = np.zeros(gx_shape, g.dtype)
+    filters = w.reshape(1, groups, oc // groups, cg * kh * kw).swapaxes(2, 3)
+    for start, stop, columns in _pieces(n, cg * groups * kh * kw, oh * ow, g.dtype):
+        slopes = g[start:stop].reshape(stop - start, groups, oc // groups, oh * ow)
+        np.matmul(filters, slopes, out=columns.reshape(stop - start, groups, cg * kh * kw, oh * ow))
+        _fold(columns, gx, start, stop, kh, kw, *stride, *padding, *dilation, oh, ow)
+    return gx
+
+
+def conv2d_weight_grad(x, g, kernel_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> np.ndarray:
+    (n, c), (_, oc, oh, ow), (kh, kw) = x.shape[:2], g.shape, kernel_hw
+    cg = c // groups
+    check_conv(x.shape, (oc, cg, kh, kw), g.shape, stride, padding, dilation, groups)
+    x, g = _ready(x), _ready(g)
+    gw = np.zeros((groups, oc // groups, cg * kh * kw), x.dtype)
+    for start, stop, columns in _pieces(n, c * kh * kw, oh * ow, x.dtype):
+        _unfold(x, columns, start, stop, kh, kw, *stride, *padding, *dilation, oh, ow)
+        patches = columns.reshape(stop - start, groups, cg * kh * kw, oh * ow)
+        slopes = g[start:stop].reshape(stop - start, groups, oc // groups, oh * ow)
+        for image in range(stop - start):
+            gw += np.matmul(slopes[image], patches[image].swapaxes(1, 2))
+    return gw.reshape(oc, cg, kh, kw)
+
+
+def _ready(array: np.ndarray) -> np.ndarray:
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def _pieces(images: int, rows: int, pixels: int, dtype):
+    """Ranges of images whose columns fit the cache, each with a work array (images, rows, pixels)."""
+    per_image = rows * pixels
+    step = max(1, CACHE_BYTES // max(1, per_image * dtype.itemsize))
+    work = scratch("columns", min(step, images) * per_image, dtype)
+    for start in range(0, images, step):
+        stop = min(start + step, images)
+        yield start, stop, work[: (stop - start) * per_image].reshape(stop - start, rows, pixels)
+
+
+@compiled()
+def _inside(offset, stride, size, count):
+    """Which outputs i in range(count) read inside the image: the range with 0 <= i*stride + offset < size."""
+    first = max(0, -(offset // stride))
+    last = min(count, (size - 1 - offset) // stride + 1)
+    return first, max(first, last)
+
+
+@compiled()
+def _unfold(x, columns, start, stop, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow):
+    """columns[n, (c,u,v), (i,j)] = x[start+n, c, i*sh + u*dh - ph, j*sw + v*dw - pw], zero outside the image."""
+    channels, height, width = x.shape[1:]
+    for n in range(start, stop):
+        for c in range(channels):
+            for u in range(kh):
+                top, bottom = _inside(u * dh - ph, sh, height, oh)
+                for v in range(kw):
+                    shift = v * dw - pw
+                    left, right = _inside(shift, sw, width, ow)
+                    row = columns[n - start, (c * kh + u) * kw + v]
+                    row[: min(top, oh) * ow] = 0
+                    for i in range(top, bottom):
+                        line, source = row[i * ow : (i + 1) * ow], x[n, c, i * sh + u * dh - ph]
+                        line[:left] = 0
+                        if sw == 1:
+                            for j in range(left, right):
+                                line[j] = source[j + shift]
+                        else:
+                            for j in range(left, right):
+                                line[j] = source[j * sw + shift]
+                        line[right:] = 0
+                    row[bottom * ow :] = 0
+
+
+@compiled()
+def _fold(columns, gx, start, stop, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow):
+    """The adjoint of `_unfold`: add every column entry to the pixel that it was copied from."""
+    channels, height, width = gx.shape[1:]
+    for n in range(start, stop):
+        for c in range(channels):
+            for u in range(kh):
+                top, bottom = _inside(u * dh - ph, sh, height, oh)
+                for v in range(kw):
+                    shift = v * dw - pw
+                    left, right = _inside(shift, sw, width, ow)
+                    row = columns[n - start, (c * kh + u) * kw + v]
+                    for i in range(top, bottom):
+                        line, target = row[i * ow : (i + 1) * ow], gx[n, c, i * sh + u * dh - ph]
+                        if sw == 1:
+                            for j in range(left, right):
+                                target[j + shift] += line[j]
+                        else:
+                            for j in range(left, right):
+                                target[j * sw + shift] += line[j]

@@ -1,0 +1,152 @@
+"""Which implementation of a kernel runs: the Numba one, its NumPy twin, or the naive loops.
+
+Every kernel exists twice under one name and one signature: ``conv_numpy.conv2d_forward`` is the readable twin (and the
+oracle of the tests), ``conv_numba.conv2d_forward`` the fast one. A few exist a third time in ``naive``, as the plain
+Python loops of a textbook. This file picks one; Numba is imported by the first kernel that runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+BACKENDS = ("numba", "numpy", "naive")
+FAST_DTYPES = "fd"  # float32 and float64: what the Numba kernels are compiled for
+
+_twins: dict[str, Callable] = {}  # name -> NumPy twin
+_chosen: dict[str, Callable] = {}  # name -> what runs now
+_backend: str | None = None  # None until somebody chooses or the first kernel runs
+_numba_works: bool | None = None  # None until we have tried
+
+
+def kernel(twin: Callable) -> Callable:
+    """Make the public kernel of a NumPy twin: the same name, signature and docstring, run by the chosen backend."""
+    name = twin.__name__
+    _twins[name] = twin
+    _chosen[name] = functools.partial(_choose_and_run, name)
+
+    @functools.wraps(twin)
+    def run(first, *rest, **options):
+        if first.dtype.char in FAST_DTYPES:
+            return _chosen[name](first, *rest, **options)
+        return twin(first, *rest, **options)
+
+    return run
+
+
+def get_backend() -> str:
+    """The backend in use: "numba", "numpy" or "naive"."""
+    if _backend is None:
+        return "numba" if numba_works() else "numpy"
+    return _backend
+
+
+def set_backend(name: str) -> None:
+    """Choose the implementation of all kernels, in all threads.
+
+    Parameters
+    ----------
+    name : {"numba", "numpy", "naive"}
+        "naive" runs a textbook's loops where they are written down (convolution, matrix product, max-pooling) and
+        NumPy elsewhere: a thousand times slower, and the clearest to step through with a debugger.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    RuntimeError
+        For "numba" where Numba cannot be used.
+    """
+    global _backend
+    if name not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {name!r}")
+    if name == "numba" and not numba_works():
+        raise RuntimeError('Numba cannot be used here (not installed, broken, or NUMBA_DISABLE_JIT=1); use "numpy"')
+    _backend = name
+    for each in _twins:
+        _chosen[each] = functools.partial(_choose_and_run, each)
+
+
+@contextmanager
+def backend(name: str) -> Iterator[None]:
+    """Use another backend inside a ``with`` block.
+
+    Example
+    -------
+    >>> from tinygrad_edu import kernels
+    >>> with kernels.backend("numpy"):
+    ...     kernels.get_backend()
+    'numpy'
+    """
+    before = get_backend()
+    set_backend(name)
+    try:
+        yield
+    finally:
+        set_backend(before)
+
+
+def numba_works() -> bool:
+    """Whether Numba can be imported and may compile; says so once if it is installed but broken."""
+    global _numba_works
+    if _numba_works is None:
+        _numba_works = _try_numba()
+    return _numba_works
+
+
+def _try_numba() -> bool:
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return False  # Python would run the kernels' loops one step at a time: the twins do the same, sooner
+    try:
+        importlib.import_module("numba")
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            _note(error)
+        return False
+    except Exception as error:  # a NumPy it does not know, a missing system library, ...: any of them must not stop us
+        _note(error)
+        return False
+    return True
+
+
+def _note(error: Exception) -> None:
+    warnings.warn(
+        f"Numba is installed but cannot be used ({type(error).__name__}: {error}); tinygrad_edu runs on its slower "
+        "NumPy kernels. Reinstall it with `pip install --force-reinstall numba`.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _choose_and_run(name: str, *args, **options):
+    """The first call of a kernel under a backend: find the implementation, remember it, run it."""
+    _chosen[name] = implementation = _find(name, get_backend())
+    return implementation(*args, **options)
+
+
+def _find(name: str, wanted: str) -> Callable:
+    twin = _twins[name]
+    if wanted == "naive":
+        from tinygrad_edu.kernels import naive
+
+        return getattr(naive, name, twin)
+    if wanted == "numba":
+        try:
+            home = importlib.import_module(twin.__module__.replace("_numpy", "_numba"))
+        except Exception as error:
+            global _numba_works
+            _numba_works = False
+            _note(error)
+            return twin
+        return getattr(home, name, twin)
+    return twin
+
+
+def numba_is_loaded() -> bool:
+    """Whether this process has imported Numba yet."""
+    return "numba" in sys.modules

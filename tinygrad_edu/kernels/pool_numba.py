@@ -1,0 +1,178 @@
+"""Fast pooling: one pass over the image, no copies of windows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.kernels.compiler import REORDER, compiled
+from tinygrad_edu.kernels.pool_numpy import Pair, pool_output_hw, window_sizes
+
+
+def max_pool2d_forward(x, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool):
+    n, c, h, w = x.shape
+    oh, ow = pool_output_hw((h, w), kernel, stride, padding, dilation, ceil_mode)
+    planes = np.ascontiguousarray(x).reshape(n * c, h, w)
+    y, index = np.empty((n * c, oh, ow), x.dtype), np.empty((n * c, oh, ow), np.int32)
+    if kernel == stride == (2, 2) and padding == (0, 0) and dilation == (1, 1) and not ceil_mode:
+        _max_of_four(planes, y, index)
+    else:
+        _max_of_window(planes, y, index, *kernel, *stride, *padding, *dilation)
+    return y.reshape(n, c, oh, ow), index.reshape(n, c, oh, ow)
+
+
+def max_pool2d_backward(g, index, input_hw: Pair, tile: Pair | None = None) -> np.ndarray:
+    n, c, oh, ow = g.shape
+    g, index = np.ascontiguousarray(g).reshape(n * c, oh, ow), np.ascontiguousarray(index).reshape(n * c, oh, ow)
+    if tile == (2, 2) and input_hw == (2 * oh, 2 * ow):
+        gx = np.empty((n * c, *input_hw), g.dtype)
+        _spread_to_four(g, index, gx)
+    else:
+        gx = np.zeros((n * c, *input_hw), g.dtype)
+        _scatter(g, index, gx.reshape(n * c, input_hw[0] * input_hw[1]))
+    return gx.reshape(n, c, *input_hw)
+
+
+def max_pool2d_gather(x, index) -> np.ndarray:
+    n, c, h, w = x.shape
+    y = np.empty((n * c, *index.shape[2:]), x.dtype)
+    _gather(np.ascontiguousarray(x).reshape(n * c, h * w), np.ascontiguousarray(index).reshape(y.shape), y)
+    return y.reshape(index.shape)
+
+
+def avg_pool2d_forward(
+    x, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, count_include_pad: bool, divisor_override
+) -> np.ndarray:
+    n, c, h, w = x.shape
+    oh, ow = pool_output_hw((h, w), kernel, stride, padding, (1, 1), ceil_mode)
+    scale = 1 / window_sizes((h, w), (oh, ow), kernel, stride, padding, count_include_pad, divisor_override)
+    y = np.empty((n * c, oh, ow), x.dtype)
+    planes = np.ascontiguousarray(x).reshape(n * c, h, w)
+    _mean_of_window(planes, y, scale.astype(x.dtype), *kernel, *stride, *padding)
+    return y.reshape(n, c, oh, ow)
+
+
+def avg_pool2d_backward(
+    g, input_hw: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, count_include_pad: bool,
+    divisor_override,
+) -> np.ndarray:  # fmt: skip
+    n, c, oh, ow = g.shape
+    scale = 1 / window_sizes(input_hw, (oh, ow), kernel, stride, padding, count_include_pad, divisor_override)
+    gx = np.zeros((n * c, *input_hw), g.dtype)
+    planes = np.ascontiguousarray(g).reshape(n * c, oh, ow)
+    _spread_to_window(planes, gx, scale.astype(g.dtype), *kernel, *stride, *padding)
+    return gx.reshape(n, c, *input_hw)
+
+
+@compiled()
+def _max_of_four(x, y, index):
+    """2x2 windows: three selections without a branch, so that the compiler handles many windows at once.
+
+    ``b > a or b != b`` reads "b is larger, or b is NaN"; on a tie the earlier one stays.
+    """
+    planes, oh, ow = y.shape
+    width = np.int32(x.shape[2])
+    one = np.int32(1)
+    for p in range(planes):
+        for i in range(oh):
+            upper, lower, out, place = x[p, 2 * i], x[p, 2 * i + 1], y[p, i], index[p, i]
+            first = np.int32(2 * i) * width
+            for j in range(ow):
+                a, b, c, d = upper[2 * j], upper[2 * j + 1], lower[2 * j], lower[2 * j + 1]
+                right = (b > a) | (b != b)
+                top = b if right else a
+                right_below = (d > c) | (d != d)
+                bottom = d if right_below else c
+                below = (bottom > top) | (bottom != bottom)
+                out[j] = bottom if below else top
+                column = np.int32(2 * j)
+                at_top = column + one if right else column
+                at_bottom = column + width + (one if right_below else np.int32(0))
+                place[j] = first + (at_bottom if below else at_top)
+
+
+@compiled()
+def _max_of_window(x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
+    planes, oh, ow = y.shape
+    h, w = x.shape[1:]
+    for p in range(planes):
+        for i in range(oh):
+            for j in range(ow):
+                row, column = i * sh - ph, j * sw - pw
+                while row < 0:
+                    row += dh
+                while column < 0:
+                    column += dw
+                best, place = x.dtype.type(-np.inf), 0
+                if row < h and column < w:
+                    place = row * w + column
+                for r in range(row, min(h, i * sh - ph + (kh - 1) * dh + 1), dh):
+                    for s in range(column, min(w, j * sw - pw + (kw - 1) * dw + 1), dw):
+                        value = x[p, r, s]
+                        if value > best or value != value:
+                            best, place = value, r * w + s
+                y[p, i, j] = best
+                index[p, i, j] = place
+
+
+@compiled()
+def _spread_to_four(g, index, gx):
+    """Non-overlapping 2x2 windows write all their pixels, chosen or not: no zero-filling, no jumping about."""
+    planes, oh, ow = g.shape
+    width = np.int32(gx.shape[2])
+    zero = g.dtype.type(0)
+    one = np.int32(1)
+    for p in range(planes):
+        for i in range(oh):
+            upper, lower, slope, place = gx[p, 2 * i], gx[p, 2 * i + 1], g[p, i], index[p, i]
+            first = np.int32(2 * i) * width
+            for j in range(ow):
+                corner = place[j] - first - np.int32(2 * j)
+                upper[2 * j] = slope[j] if corner == 0 else zero
+                upper[2 * j + 1] = slope[j] if corner == one else zero
+                lower[2 * j] = slope[j] if corner == width else zero
+                lower[2 * j + 1] = slope[j] if corner == width + one else zero
+
+
+@compiled()
+def _scatter(g, index, gx):
+    planes, oh, ow = g.shape
+    for p in range(planes):
+        for i in range(oh):
+            for j in range(ow):
+                gx[p, index[p, i, j]] += g[p, i, j]
+
+
+@compiled()
+def _gather(x, index, y):
+    planes, oh, ow = y.shape
+    for p in range(planes):
+        for i in range(oh):
+            for j in range(ow):
+                y[p, i, j] = x[p, index[p, i, j]]
+
+
+@compiled(REORDER)
+def _mean_of_window(x, y, scale, kh, kw, sh, sw, ph, pw):
+    planes, oh, ow = y.shape
+    h, w = x.shape[1:]
+    for p in range(planes):
+        for i in range(oh):
+            for j in range(ow):
+                total = x.dtype.type(0)
+                for r in range(max(0, i * sh - ph), min(h, i * sh - ph + kh)):
+                    for s in range(max(0, j * sw - pw), min(w, j * sw - pw + kw)):
+                        total += x[p, r, s]
+                y[p, i, j] = total * scale[i, j]
+
+
+@compiled()
+def _spread_to_window(g, gx, scale, kh, kw, sh, sw, ph, pw):
+    planes, oh, ow = g.shape
+    h, w = gx.shape[1:]
+    for p in range(planes):
+        for i in range(oh):
+            for j in range(ow):
+                share = g[p, i, j] * scale[i, j]
+                for r in range(max(0, i * sh - ph), min(h, i * sh - ph + kh)):
+                    for s in range(max(0, j * sw - pw), min(w, j * sw - pw + kw)):
+                        gx[p, r, s] += share

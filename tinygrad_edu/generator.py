@@ -10,7 +10,7 @@ References
 """
 
 import operator
-import secrets
+import os
 from threading import Lock
 from typing import Any
 
@@ -58,6 +58,7 @@ class Generator:
         if str(device) != "cpu":
             raise RuntimeError(f"Generator: there is no device {device!r} here. Fix: Generator() or Generator('cpu').")
         self.lock = Lock()
+        self.spare_normal: float | None
         self._restart(_FIRST_SEED)
 
     def __repr__(self) -> str:
@@ -92,7 +93,7 @@ class Generator:
 
     def seed(self) -> int:
         """Start from a seed drawn by the operating system, and return it."""
-        number = secrets.randbits(64)
+        number = int.from_bytes(os.urandom(8))
         self.manual_seed(number)
         return number
 
@@ -139,8 +140,8 @@ class Generator:
 
     def _restart(self, seed: int) -> None:
         self._initial_seed = seed
-        self._bits: Any = None
-        self.spare_normal: float | None = None  # Box-Muller makes normals in pairs; the second waits here
+        self._bits: Any = None  # until the first draw
+        self.spare_normal = None  # Box-Muller makes normals in pairs; the second waits here
 
     def _twister(self) -> "np.random.MT19937":
         """Return the Twister, seeding it at the first draw: importing ``numpy.random`` takes 10 ms."""
@@ -178,11 +179,11 @@ def _from_state(state: np.ndarray) -> Generator:
     return generator
 
 
-def _as_seed(seed: int) -> int:
+def _as_seed(seed: int | float) -> int:
     if isinstance(seed, float) and seed.is_integer():  # PyTorch takes 42.0 for 42
         seed = int(seed)
     try:
-        number = operator.index(seed)
+        number = operator.index(seed)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"manual_seed: expected an integer, got {seed!r}. Fix: manual_seed(0).") from None
     if not -(2**63) <= number < 2**64:

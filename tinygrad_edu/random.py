@@ -15,6 +15,7 @@ References
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -252,7 +253,7 @@ def _box_muller(units: np.ndarray) -> np.ndarray:
 
 def _normal_pairs(generator: Generator, n: int) -> np.ndarray:
     """Return `n` standard normals (float64) made two by two, starting with the one left over from the last draw."""
-    values = []
+    values: list[float] = []
     while len(values) < n:
         if generator.spare_normal is None:
             first, second = generator.units(2, np.dtype(np.float64)).tolist()
@@ -282,7 +283,7 @@ def _multiply_add(x: np.ndarray, scale: np.floating, offset: np.floating) -> np.
     return total + (product_error + sum_error)
 
 
-def _upper_half(x: np.ndarray) -> np.ndarray:
+def _upper_half(x: Any) -> Any:
     scaled = x * (2.0**27 + 1.0)
     return scaled - (scaled - x)
 

@@ -58,6 +58,7 @@ class Generator:
         if str(device) != "cpu":
             raise RuntimeError(f"Generator: there is no device {device!r} here. Fix: Generator() or Generator('cpu').")
         self.lock = Lock()
+        self._bits: Any
         self.spare_normal: float | None
         self._restart(_FIRST_SEED)
 
@@ -140,7 +141,7 @@ class Generator:
 
     def _restart(self, seed: int) -> None:
         self._initial_seed = seed
-        self._bits: Any = None  # until the first draw
+        self._bits = None  # until the first draw
         self.spare_normal = None  # Box-Muller makes normals in pairs; the second waits here
 
     def _twister(self) -> "np.random.MT19937":

@@ -1,0 +1,1 @@
+"""The ops: each declared once, with its derivative rules, documentation, method and operator."""

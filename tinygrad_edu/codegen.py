@@ -1,0 +1,233 @@
+"""Writing the two functions of an op: one that records it, one that runs its derivative rules on arrays.
+
+A generic wrapper would loop over arguments, pack tuples and look rules up by name; on an eight-element array that costs several
+times the arithmetic. So each op gets two plain functions of fixed arity, written from its declaration when it is first used and
+printable with ``tg.mul.source()``: what you read there is what runs.
+"""
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinygrad_edu.primitive import Primitive
+
+__all__ = ["build_pull", "pull_source", "record_source", "stub"]
+
+
+def stub(op: "Primitive") -> Callable:
+    """Return the op's public function; its body is written at the first call, the function object stays the same."""
+    from tinygrad_edu.primitive import public_signature
+
+    world: dict[str, Any] = {"OP": op, "__name__": f"tinygrad_edu.{op.name}", "build": build_record}
+
+    def first_call(*args, **kwargs):
+        return build(OP)(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821 - found in `world`
+
+    function: Any = FunctionType(first_call.__code__, world, op.name)
+    function.op, function.source = op, op.source
+    function.derivative, function.derivative_on_arrays = op.derivative, op.derivative_on_arrays
+    function.__doc__, function.__qualname__ = op.__doc__, op.name
+    function.__module__ = op.forward.__module__
+    function.__signature__ = public_signature(op)
+    return function
+
+
+def build_record(op: "Primitive") -> Callable:
+    """Write the recording function and put its code into the op's public function."""
+    from tinygrad_edu import primitive as p
+
+    function: Any = op.function
+    world = function.__globals__
+    world.update(
+        Tensor=p.Tensor, Node=p.Node, new=object.__new__, tick=p.tick, mode=p.mode, observers=p.observers, notify=p.notify,
+        constant=p.constant, promoted=p.promoted, as_float=p.as_float, track_view=p.track_view, forward=op.forward,
+    )  # fmt: skip
+    made = _compile(op, record_source(op), dict(world), op.name)
+    function.__defaults__, function.__kwdefaults__ = made.__defaults__, made.__kwdefaults__
+    function.__code__ = made.__code__
+    return function
+
+
+def build_pull(op: "Primitive") -> Callable:
+    """Write the function that runs the op's rules on arrays."""
+    from tinygrad_edu import engine, graph
+    from tinygrad_edu.primitive import on_arrays, registry
+
+    world = {"accumulate": engine.accumulate, "graph": graph, "sum_to": registry["sum_to"].forward}
+    if op.together is not None:
+        world["together"] = op.together
+    for name, rule in op.rules.items():
+        world[f"d_{name}"] = on_arrays(rule)
+    return _compile(op, pull_source(op), world, "pull")
+
+
+def _compile(op: "Primitive", source: str, world: dict[str, Any], name: str) -> Any:
+    exec(compile(source, f"<tinygrad_edu {op.name}>", "exec"), world)
+    return world[name]
+
+
+# ---- recording --------------------------------------------------------------------------------------------------------------
+def _head(op: "Primitive") -> list[str]:
+    from inspect import Parameter
+
+    def written(name: str, default: Any) -> str:
+        return name if default is Parameter.empty else f"{name}=DEFAULTS[{name!r}]"
+
+    positional = len(op.parameters) - op.declared.__code__.co_kwonlyargcount
+    entries = [f"{n}=None" if a in op.optional else n for n, a in zip(op.public_names, op.arguments, strict=True)]
+    for position, (name, default) in enumerate(op.parameters.items()):
+        if position == positional:
+            entries.append("*")
+        entries.append(written(name, default))
+    return [f"DEFAULTS = OP.parameters\ndef {op.name}({', '.join(entries)}):"]
+
+
+def record_source(op: "Primitive") -> str:
+    """Return the source of the function that executes the op and records it."""
+    if op.variadic:
+        from tinygrad_edu.primitive import public_signature
+
+        names = list(op.parameters)
+        passed = ", ".join(f"{n!r}: {n}" for n in names)
+        heads = ", ".join(str(e) for e in public_signature(op).parameters.values())
+        return f"def {op.name}({heads}):\n    return OP.call_many(tensors, {{{passed}}})\n"
+    publics, own = op.public_names, op.arguments
+    data = {a: f"{a}_data" for a in own}
+    lines = _head(op)
+    put = lines.append
+    parameters = "{" + ", ".join(f"{n!r}: {n}" for n in op.parameters) + "}"
+    arguments = f"({', '.join(publics)},)"
+    put("    try:")
+    if op.elementwise and len(own) == 2:
+        first, second = publics
+        put(f"        {data[own[0]]} = {first}._data")
+        put(f"        kind = {second}.__class__")
+        put(f"        if kind is float or kind is int: {second} = constant({second}, {data[own[0]]})")
+        put(f"        {data[own[1]]} = {second}._data")
+        put(f"        if {data[own[0]]}.dtype is not {data[own[1]]}.dtype:")
+        put(f"            {first}, {second} = promoted(OP, {first}, {second})")
+        put(f"            {data[own[0]]} = {first}._data; {data[own[1]]} = {second}._data")
+    else:
+        for public, a in zip(publics, own, strict=True):
+            optional = f"None if {public} is None else " if a in op.optional else ""
+            put(f"        {data[a]} = {optional}{public}._data")
+        if len(op.mixes) > 1:
+            mixed = " is ".join(f"{data[a]}.dtype" for a in op.mixes)
+            names = ", ".join(public for public, a in zip(publics, own, strict=True) if a in op.mixes)
+            put(f"        if not ({mixed}):")
+            put(f"            {names} = promoted(OP, {names})")
+            put("            " + "; ".join(f"{data[a]} = {publics[own.index(a)]}._data" for a in op.mixes))
+    if op.float_result:
+        test = " and ".join(f"{data[a]}.dtype.kind == 'f'" for a in own)
+        put(f"        if not ({test}):")
+        for public, a in zip(publics, own, strict=True):
+            put(f"            {public} = as_float({public}); {data[a]} = {public}._data")
+    call = [data[a] for a in own] + [n if i < _positional(op) else f"{n}={n}" for i, n in enumerate(op.parameters)]
+    put(f"        result = forward({', '.join(call)})")
+    put("    except AttributeError as error:")
+    put(f"        return OP.retry({arguments}, {parameters}, error)")
+    put("    except ValueError as error:")
+    put(f"        raise OP.explain(error, {arguments}, {parameters}) from None")
+    put("    out = new(Tensor); out._data = result; out._base = None")
+    lines += _recording(op, data)
+    if op.view:
+        put(f"    track_view(out, {publics[0]})")
+    put(f"    if observers: notify(OP, {arguments}, {parameters}, out)")
+    put("    return out")
+    return "\n".join(lines) + "\n"
+
+
+def _positional(op: "Primitive") -> int:
+    return len(op.parameters) - op.declared.__code__.co_kwonlyargcount
+
+
+def _recording(op: "Primitive", data: dict[str, str]) -> list[str]:
+    """The lines that make the graph node, when a gradient is wanted by anybody."""
+    if not op.rules:
+        return ["    out.node = None"]
+    lines = []
+    public = dict(zip(op.arguments, op.public_names, strict=True))
+    for a in op.rules:
+        optional = f"None if {public[a]} is None else " if a in op.optional else ""
+        lines.append(f"    {a}_node = {optional}{public[a]}.node")
+    wanted = " or ".join(f"{a}_node is not None" for a in op.rules)
+    lines.append(f"    if ({wanted}) and mode.enabled:")
+    lines.append("        out.node = node = new(Node)")
+    lines.append(f"        node.op = OP; node.parents = ({', '.join(f'{a}_node' for a in op.rules)},)")
+    lines.append(f"        node.saved = ({''.join(_saved(op, name, data) + ', ' for name in op.reads)})")
+    if op.elementwise and len(op.arguments) > 1:
+        shapes = [f"{data[a]}.shape" for a in op.arguments]
+        lines.append(f"        shapes = ({', '.join(shapes)})")
+        same = " == ".join(f"shapes[{i}]" for i in range(len(shapes)))
+        lines.append(f"        node.shapes = None if {same} else shapes")
+    else:
+        lines.append("        node.shapes = None")
+    lines.append("        node.grad = node.mark = node.hooks = None; node.owned = False")
+    lines.append("        node.number = tick()")
+    lines.append("    else:")
+    lines.append("        out.node = None")
+    return lines
+
+
+def _saved(op: "Primitive", name: str, data: dict[str, str]) -> str:
+    from tinygrad_edu.primitive import reads_of
+
+    if name == "out":
+        return "result"
+    if name in op.parameters:
+        return name
+    for a in op.arguments:
+        if name == f"{a}_shape":
+            return f"(None if {data[a]} is None else {data[a]}.shape)" if a in op.optional else f"{data[a]}.shape"
+        if name == f"{a}_dtype":
+            return f"{data[a]}.dtype"
+    readers = [a for a, rule in op.rules.items() if name in reads_of(rule)]
+    if op.together is not None or len(op.rules) == 1 or len(readers) == len(op.rules):
+        return data[name]
+    # An argument that only the rules of constants would read is not kept alive.
+    return f"({data[name]} if {' or '.join(f'{a}_node is not None' for a in readers)} else None)"
+
+
+# ---- running the rules ------------------------------------------------------------------------------------------------------
+def pull_source(op: "Primitive") -> str:
+    """Return the source of the function that hands a node's gradient on to its parents."""
+    from tinygrad_edu.primitive import reads_of
+
+    lines = ["def pull(node, g):"]
+    put = lines.append
+    if op.reads:
+        put(f"    {''.join(name + ', ' for name in op.reads)}= node.saved")
+    if op.variadic:
+        put(f"    parts = d_tensors(g, {', '.join(reads_of(op.rules['tensors']))})")
+        put("    for parent, part in zip(node.parents, parts):")
+        put("        if parent is not None and parent.mark is node.mark and part is not None:")
+        lines += _give("parent", "part", "            ")
+        return "\n".join(lines) + "\n"
+    if op.rules:
+        put(f"    {''.join(f'{a}_node, ' for a in op.rules)}= node.parents")
+        put("    mark = node.mark")
+    live = {a: f"{a}_node is not None and {a}_node.mark is mark" for a in op.rules}
+    if op.together is not None:
+        put(f"    needs = ({''.join(f'{test}, ' for test in live.values())})")
+        put(f"    {''.join(f'{a}_part, ' for a in op.rules)}= together(g, needs, {', '.join(op.together_reads)})")
+    for a, rule in op.rules.items():
+        put(f"    if {live[a]}:")
+        if op.together is not None:
+            lines += _give(f"{a}_node", f"{a}_part", "        ")
+            continue
+        put(f"        part = d_{a}({', '.join(('g', *reads_of(rule)))})")
+        if op.elementwise and len(op.arguments) > 1:
+            position = op.arguments.index(a)
+            put(f"        if node.shapes is not None and part.shape != node.shapes[{position}]:")
+            put(f"            part = sum_to(part, node.shapes[{position}])")
+        lines += _give(f"{a}_node", "part", "        ")
+    return "\n".join(lines) + "\n"
+
+
+def _give(parent: str, part: str, indent: str) -> list[str]:
+    return [
+        f"{indent}before = {parent}.grad",
+        f"{indent}if before is None: {parent}.grad = {part}; {parent}.owned = {part} is not g",
+        f"{indent}else: accumulate({parent}, before, {part})",
+    ]

@@ -1,0 +1,179 @@
+"""Backpropagation: the chain rule over a recorded graph, on one screen.
+
+For every node, newest first: its gradient is complete (all its consumers are newer), so hand it to the op's derivative rules, and
+add what they return to the parents' gradients. No recursion: a chain of a million operations is a list of a million nodes.
+
+The ordinary pass runs the rules on plain arrays (``op.pull``, generated from the rules by :mod:`tinygrad_edu.codegen`). With
+``create_graph=True`` the same rules run on Tensors, so the gradients are themselves recorded and can be differentiated again.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import GraphError, message
+from tinygrad_edu.grad_mode import mode
+from tinygrad_edu.graph import Leaf, Node
+from tinygrad_edu.memory import check_saved, latest_write
+from tinygrad_edu.quiet import restore, silence
+
+__all__ = ["accumulate", "backpropagate", "gather"]
+
+_number = attrgetter("number")
+_one_at_a_time = (
+    threading.RLock()
+)  # gradients travel on the nodes, so two passes must not share a leaf at the same time
+
+
+def gather(roots: Iterable[Node], mark: object) -> list[Node]:
+    """Return every node the roots depend on, newest first, marked with `mark`."""
+    nodes = []
+    for node in roots:
+        if node.mark is not mark:
+            node.mark = mark
+            nodes.append(node)
+    append = nodes.append
+    for node in nodes:  # grows while we walk it: breadth first without a queue
+        for parent in node.parents:
+            if parent is not None and parent.mark is not mark:
+                parent.mark = mark
+                append(parent)
+    nodes.sort(key=_number, reverse=True)
+    return nodes
+
+
+def keep_paths_to(targets: set[Node], nodes: list[Node]) -> list[Node]:
+    """Return the nodes from which a target can be reached, and unmark all others so that no rule runs for them."""
+    live = []
+    for node in reversed(nodes):  # oldest first: parents are decided before their children
+        mark = node.mark
+        if node in targets or any(parent is not None and parent.mark is mark for parent in node.parents):
+            live.append(node)
+        else:
+            node.mark = None
+    live.reverse()
+    return live
+
+
+def accumulate(node: Node, before: Any, more: Any) -> None:
+    """Add a second or later contribution to a node's gradient: the second allocates, later ones add in place."""
+    if node.owned and before.__class__ is np.ndarray and before.base is None:
+        np.add(before, more, before)
+    else:
+        node.grad = before + more
+        node.owned = True
+
+
+def backpropagate(
+    seeds: list[tuple[Node, Any]],
+    targets: set[Node] | None = None,
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    deposit: Callable[[Leaf, Any, bool], None],
+) -> dict[Node, Any]:
+    """Run the chain rule from the seeds down.
+
+    Parameters
+    ----------
+    seeds : list of (node, gradient)
+        Arrays, or Tensors with ``create_graph=True``.
+    targets : set of Node, optional
+        Nodes whose gradients are wanted; without it every leaf's gradient goes to `deposit`.
+    retain_graph : bool
+        Keep saved values for another pass.
+    create_graph : bool
+        Run the rules on Tensors and record them.
+    deposit : callable
+        ``deposit(leaf, gradient, owned)`` adds a finished gradient to a leaf.
+
+    Returns
+    -------
+    dict
+        The gradient of every target that was reached.
+    """
+    mark = object()
+    found: dict[Node, Any] = {}
+    with _one_at_a_time:
+        before, noise = mode.enabled, silence()
+        mode.enabled = create_graph
+        nodes: list[Node] = []
+        try:
+            nodes = gather([node for node, _ in seeds], mark)
+            if targets is not None:
+                nodes = keep_paths_to(targets, nodes)
+            suspicious = latest_write() > _oldest_operation(nodes)
+            for node, seed in seeds:
+                add(node, seed)
+            for node in nodes:
+                gradient = node.grad
+                if gradient is None:
+                    continue
+                node.grad = None
+                if node.hooks is not None:
+                    gradient = run_hooks(node, gradient)
+                if targets is not None and node in targets:
+                    found[node] = gradient
+                if node.is_leaf:
+                    if targets is None:
+                        deposit(node, gradient, node.owned)
+                    continue
+                if node.saved is None:
+                    raise freed(node)
+                if suspicious:
+                    check_saved(node)
+                if create_graph:
+                    node.op.pull_tensors(node, gradient)
+                else:
+                    node.op.pull(node, gradient)
+                if not retain_graph and node.op.frees:
+                    node.saved = None
+        except BaseException:
+            for node in nodes:  # leave no half-collected gradient behind for the next pass
+                node.grad = None
+            raise
+        finally:
+            mode.enabled = before
+            restore(noise)
+    return found
+
+
+def add(node: Node, gradient: Any) -> None:
+    """Give a node a contribution that must not be written over (it belongs to somebody else)."""
+    if node.grad is None:
+        node.grad, node.owned = gradient, False
+    else:
+        accumulate(node, node.grad, gradient)
+
+
+def run_hooks(node: Node, gradient: Any) -> Any:
+    """Show the gradient to each hook; what a hook returns replaces it."""
+    for hook in tuple(node.hooks or ()):
+        replacement = hook(gradient)
+        if replacement is not None:
+            gradient, node.owned = replacement, False
+    return gradient
+
+
+def _oldest_operation(nodes: list[Node]) -> int:
+    for node in reversed(nodes):
+        if not node.is_leaf:
+            return node.number
+    return latest_write()
+
+
+def freed(node: Node) -> GraphError:
+    """Compose E204: the graph was used before and its saved values are gone."""
+    return GraphError(
+        message(
+            "E204",
+            "backward",
+            f"Trying to backward through the graph a second time: the values that {node.op.name} saved were freed by the first "
+            "backward pass.",
+            "compute the loss again before each backward(), or add the losses and call backward() once, or pass "
+            "retain_graph=True to the first call.",
+        )
+    )

@@ -1,0 +1,73 @@
+"""Exceptions and warnings that name the op, the facts and the fix.
+
+Every message has one form: ``CODE in op (file:line): facts. Fix: corrected code.`` The classes subclass what PyTorch raises in
+the same place, so a program that catches ``RuntimeError`` or ``ValueError`` there keeps working.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["DtypeError", "GraphError", "IndexOutOfRangeError", "ShapeError", "TeachingWarning", "ValueRangeError"]
+
+_PACKAGE = Path(__file__).resolve().parent
+# The four source folders of this package: frames in them are ours, not the user's.
+_OURS = tuple(str(folder) + "/" for folder in (_PACKAGE, *(_PACKAGE.parent / n for n in ("nn", "optim", "datasets"))))
+
+
+class ShapeError(RuntimeError):
+    """Shapes that do not fit together."""
+
+
+class DtypeError(RuntimeError):
+    """Element types that an operation refuses."""
+
+
+class GraphError(RuntimeError):
+    """A computational graph used in a way that cannot give a gradient."""
+
+
+class IndexOutOfRangeError(IndexError):
+    """An index or class label outside its range."""
+
+
+class ValueRangeError(ValueError):
+    """A parameter with a value the operation refuses."""
+
+
+class TeachingWarning(UserWarning):
+    """A likely mistake that PyTorch lets pass in silence; the program goes on unchanged."""
+
+
+def is_ours(filename: str) -> bool:
+    """Tell whether a code file belongs to this package (generated code included)."""
+    return filename.startswith(_OURS) or filename.startswith("<tinygrad_edu")
+
+
+def user_frame() -> FrameType | None:
+    """Return the innermost frame that is the user's own code."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def user_location() -> str:
+    """Return ``file:line`` of the user's own line that led here."""
+    frame = user_frame()
+    return "unknown line" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def message(code: str, where: str, facts: str, fix: str) -> str:
+    """Compose one coded message in the project's only form."""
+    place = f" in {where}" if where else ""
+    return f"{code}{place} ({user_location()}): {facts} Fix: {fix}"
+
+
+def teach(code: str, where: str, facts: str, fix: str) -> None:
+    """Warn about a mistake that PyTorch lets pass; shown at the user's line, and once per line by Python's own filter."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message(code, where, facts, fix), TeachingWarning, stacklevel=level)

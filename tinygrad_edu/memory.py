@@ -1,0 +1,92 @@
+"""Who overwrote which memory, and when.
+
+A derivative rule reads values that were saved while the graph was built. Writing over such a value in place would make the
+gradient silently wrong, so every in-place write is stamped with the graph's clock. Nodes carry the same clock's numbers, hence
+one comparison per backward pass tells whether anything at all was written since the oldest node; only then are the saved arrays
+looked at one by one. Recording an operation costs nothing extra.
+"""
+
+import threading
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from tinygrad_edu.errors import GraphError, message, user_location
+from tinygrad_edu.graph import Node, tick
+
+__all__ = ["latest_write", "note_write", "version"]
+
+
+@dataclass(slots=True)
+class _Write:
+    """The last write to one stretch of memory."""
+
+    count: int
+    number: int
+    what: str
+    where: str
+
+
+_lock = threading.Lock()
+_writes: dict[int, tuple[weakref.ref, dict[tuple[int, int], _Write]]] = {}  # by id of the array that owns the memory
+_latest = 0
+
+
+def latest_write() -> int:
+    """Return the clock's number of the newest in-place write."""
+    return _latest
+
+
+def _owner(array: np.ndarray) -> np.ndarray:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def note_write(array: np.ndarray, what: str) -> None:
+    """Stamp the memory of `array` as overwritten now by the operation `what`."""
+    global _latest
+    owner = _owner(array)
+    key = id(owner)
+    where = user_location()
+    with _lock:
+        entry = _writes.get(key)
+        if entry is None:
+            entry = _writes[key] = (weakref.ref(owner, lambda _, key=key: _writes.pop(key, None)), {})
+        stretch = byte_bounds(array)
+        _latest = tick()
+        before = entry[1].get(stretch)
+        entry[1][stretch] = _Write(before.count + 1 if before else 1, _latest, what, where)
+
+
+def _writes_over(array: np.ndarray) -> list[_Write]:
+    entry = _writes.get(id(_owner(array)))
+    if entry is None or not array.size:
+        return []
+    low, high = byte_bounds(array)
+    return [write for (start, end), write in list(entry[1].items()) if start < high and low < end]
+
+
+def version(array: np.ndarray) -> int:
+    """Return how many in-place writes have touched the memory of `array`."""
+    return sum(write.count for write in _writes_over(array))
+
+
+def check_saved(node: Node) -> None:
+    """Raise E201 if a value that `node`'s rules read was overwritten after it was saved."""
+    for name, value in zip(node.op.reads, node.saved or (), strict=False):
+        if not isinstance(value, np.ndarray):
+            continue
+        for write in _writes_over(value):
+            if write.number > node.number:
+                raise GraphError(
+                    message(
+                        "E201",
+                        f"the backward of {node.op.name}",
+                        f"one of the values needed for the gradient has been modified by an inplace operation: `{name}` of "
+                        f"{node.op.name}, shape {tuple(value.shape)}, was overwritten by {write.what} at {write.where}.",
+                        "use the out-of-place form there (x = x + 1 instead of x += 1), or write to x.clone().",
+                    )
+                )

@@ -94,6 +94,21 @@ def test_threads_share_a_generator_without_losing_words():
     assert np.array_equal(together, np.sort(tgr.uniform((4 * 50 * 64,), generator=fresh(1))))
 
 
+def test_a_thread_may_draw_from_a_generator_of_its_own():
+    before = tgr.default_generator.get_state()
+    elsewhere = []
+    with tgr.drawing_from(fresh(6)):
+        inside = tgr.uniform((4,))
+        other = threading.Thread(target=lambda: elsewhere.append(tgr.uniform((4,))))
+        other.start()
+        other.join()
+    assert np.array_equal(inside, tgr.uniform((4,), generator=fresh(6)))
+    after = tgr.default_generator.get_state()
+    tgr.default_generator.set_state(before)
+    assert np.array_equal(elsewhere[0], tgr.uniform((4,)))  # the other thread used the default one, and nobody else did
+    assert np.array_equal(tgr.default_generator.get_state(), after)
+
+
 @pytest.mark.parametrize("bad", ["a", None, 0.5])
 def test_a_seed_that_is_no_integer(bad):
     with pytest.raises(TypeError, match=r"manual_seed: expected an integer.*Fix: manual_seed\(0\)"):

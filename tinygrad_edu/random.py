@@ -15,6 +15,9 @@ References
 """
 
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,10 +25,34 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.generator import Generator
 
-__all__ = ["Generator", "default_generator", "initial_seed", "manual_seed", "seed"]
+__all__ = ["Generator", "default_generator", "drawing_from", "initial_seed", "manual_seed", "seed"]
 
 default_generator = Generator()
 default_generator.seed()
+
+
+class _OfThisThread(threading.local):
+    generator: Generator | None = None
+
+
+_of_this_thread = _OfThisThread()
+
+
+@contextmanager
+def drawing_from(generator: Generator) -> Iterator[None]:
+    """Let this thread's draws come from `generator` instead of the default one.
+
+    A data loader's workers need it: sharing the default generator, they would get numbers that depend on who came first.
+    """
+    before, _of_this_thread.generator = _of_this_thread.generator, generator
+    try:
+        yield
+    finally:
+        _of_this_thread.generator = before
+
+
+def _or_default(generator: Generator | None) -> Generator:
+    return generator or _of_this_thread.generator or default_generator
 
 
 def manual_seed(seed: int) -> Generator:
@@ -61,7 +88,7 @@ def uniform(
         raise RuntimeError(
             f"uniform_: expects a range [from, to), got from={low} > to={high}. Fix: uniform_({high}, {low})."
         )
-    generator = generator or default_generator
+    generator = _or_default(generator)
     with generator.lock:
         units = generator.units(math.prod(shape), kind)
     if (low, high) != (0.0, 1.0):
@@ -86,7 +113,7 @@ def normal(
     kind = _float_kind("normal_", dtype)
     if not std >= 0.0:
         raise RuntimeError(f"normal_: expects std >= 0.0, got std={std}. Fix: a standard deviation, e.g. std=1.0.")
-    generator = generator or default_generator
+    generator = _or_default(generator)
     n = math.prod(shape)
     with generator.lock:
         values = _normal_blocks(generator, n, kind) if n >= _BLOCK else _normal_pairs(generator, n)
@@ -113,7 +140,7 @@ def integers(
             f"randint: expects low < high, got low={low} and high={high}. Fix: randint({high}, {low + 1}, ...)."
         )
     _check_integer_bounds(low, high, kind)
-    generator = generator or default_generator
+    generator = _or_default(generator)
     span, n = high - low, math.prod(shape)
     with generator.lock:
         words = generator.words64(n) if span >= 2**28 else generator.words32(n)
@@ -133,7 +160,7 @@ def permutation(n: int, generator: Generator | None = None) -> np.ndarray:
     """
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {n}. Fix: randperm(len(data)).")
-    generator = generator or default_generator
+    generator = _or_default(generator)
     with generator.lock:
         words = generator.words32(max(n - 1, 0))
     steps = words % np.arange(n, 1, -1, dtype=np.uint64)
@@ -165,7 +192,7 @@ def bernoulli(
         raise RuntimeError(
             f"bernoulli: expects probabilities in [0, 1], got {wrong}. Fix: pass probabilities, e.g. x.sigmoid()."
         )
-    generator = generator or default_generator
+    generator = _or_default(generator)
     shape = p.shape if shape is None else shape
     kind = np.dtype(np.float64 if p.dtype == np.float64 else np.float32)
     with generator.lock:
@@ -186,7 +213,7 @@ def exponential(
     _float_kind("exponential_", dtype)
     if not rate > 0.0:
         raise RuntimeError(f"exponential_: expects lambda > 0.0, got {rate}. Fix: exponential_(1.0).")
-    generator = generator or default_generator
+    generator = _or_default(generator)
     with generator.lock:
         units = generator.units(math.prod(shape), np.dtype(np.float64))
     return (-1.0 / rate * np.log1p(-units)).reshape(shape).astype(dtype, copy=False)
@@ -217,7 +244,7 @@ def multinomial(
     _check_multinomial(weights, num_samples, replacement)
     rows = weights if weights.ndim == 2 else weights[None]
     if replacement:
-        chosen = _with_replacement(rows, num_samples, generator or default_generator)
+        chosen = _with_replacement(rows, num_samples, _or_default(generator))
     else:
         # A weight of zero over a draw of zero is no number; that draw has probability 2**-53.
         scores = rows / exponential(rows.shape, weights.dtype, 1.0, generator)

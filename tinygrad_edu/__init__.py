@@ -26,3 +26,4 @@ from tinygrad_edu.ops.dropout import *  # noqa: F403
 from tinygrad_edu.ops.embedding import *  # noqa: F403
 from tinygrad_edu.ops.inplace import *  # noqa: F403
 from tinygrad_edu.random import Generator, default_generator, initial_seed, manual_seed, seed
+from tinygrad_edu import autograd

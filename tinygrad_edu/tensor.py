@@ -1,6 +1,5 @@
 """The Tensor: an array, and the node of the graph it came from. No mathematics here; operations are installed by `primitive`."""
 
-import builtins
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -12,7 +11,6 @@ from tinygrad_edu.device import CPU, device
 from tinygrad_edu.dtypes import dtype
 from tinygrad_edu.engine import backpropagate
 from tinygrad_edu.errors import DtypeError, GraphError, ShapeError, message, teach
-from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.graph import HookHandle, Leaf, Node, add_hook
 from tinygrad_edu.memory import note_write, version
 
@@ -219,9 +217,7 @@ class Tensor:
 
     def detach(self) -> "Tensor":
         """Return the same values cut off from the graph; the memory is shared."""
-        out = wrap(self.array())
-        out._base = self._base if self._base is not None else self
-        return out
+        return wrap(self.array())
 
     def detach_(self) -> "Tensor":
         """Cut this tensor off from the graph in place."""
@@ -574,8 +570,3 @@ def deposit(leaf: Leaf, gradient: Any, owned: bool) -> None:
             leaf.total = total + wrap(gradient)
     else:
         leaf.total = total + gradient
-
-
-def requires_record(*tensors: Tensor) -> builtins.bool:
-    """Tell whether an operation on these tensors would be recorded now."""
-    return mode.enabled and any(t.node is not None for t in tensors)

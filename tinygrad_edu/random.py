@@ -42,7 +42,7 @@ _of_this_thread = _OfThisThread()
 def drawing_from(generator: Generator) -> Iterator[None]:
     """Let this thread's draws come from `generator` instead of the default one.
 
-    A data loader's workers need it: sharing the default generator, they would get numbers that depend on who came first.
+    A data loader's workers need it: what each drew from a shared generator would depend on who came first.
     """
     before, _of_this_thread.generator = _of_this_thread.generator, generator
     try:

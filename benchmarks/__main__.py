@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.chart import draw
 from benchmarks.data import REPOSITORY, prepare_digits
 from benchmarks.harness import Result, race
-from benchmarks.machine import describe_machine
+from benchmarks.machine import available_cores, describe_machine
 from benchmarks.peers import all_peers, installed
 from benchmarks.report import OURS, markdown
 from benchmarks.startup import measure_startup
@@ -36,6 +36,8 @@ def thread_counts(text: str) -> list[int]:
     counts = [int(part) for part in text.split(",")]
     if min(counts) < 1:
         raise argparse.ArgumentTypeError(f"thread counts start at 1, got {text}")
+    if max(counts) > available_cores():
+        raise argparse.ArgumentTypeError(f"this process may use {available_cores()} cores, got {text}")
     return counts
 
 

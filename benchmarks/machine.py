@@ -77,6 +77,11 @@ def thread_pools() -> list[str]:
     return sorted(texts)
 
 
+def available_cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def confine_to_cores(count: int) -> int | None:
     """Bind this process to `count` cores, so that libraries that read no variable keep to them too; None if impossible.
 

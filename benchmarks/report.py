@@ -112,6 +112,17 @@ def notes(results: list[Result]) -> list[str]:
     return [f"- {_title(peer)}, {', '.join(names)}: {note}" for (peer, note), names in seen.items()]
 
 
+def core_type_advice(exported: dict[str, str]) -> list[str]:
+    """An exported OPENBLAS_CORETYPE can halve NumPy's matrix product: said aloud, never changed."""
+    if "OPENBLAS_CORETYPE" not in exported:
+        return []
+    kind = exported["OPENBLAS_CORETYPE"]
+    return [
+        f"OPENBLAS_CORETYPE keeps OpenBLAS to its {kind} kernels, whatever this processor could do; libraries that"
+        " compute with NumPy's OpenBLAS may be slower for it. `env -u OPENBLAS_CORETYPE python -m benchmarks` measures without."
+    ]
+
+
 def conditions(report: dict, results: list[Result]) -> str:
     """The machine, the versions, the BLAS libraries at work and how it was measured."""
     machine = report["machine"]
@@ -128,6 +139,7 @@ def conditions(report: dict, results: list[Result]) -> str:
         f"libraries loaded, with the kernels they chose: {', '.join(sorted(pools)) or 'none'}"
         + (f"; PyTorch uses {', '.join(sorted(capability))}" if capability else ""),
         f"exported, and left as it was: {exported}",
+        *core_type_advice(machine["exported"]),
         f"digits: {report['digits']}; all arithmetic in float32, except micrograd's Python floats",
         f"each peer in a fresh process, {bound}; same initial weights, same batches; the losses after 20 steps (W7: at"
         f" a tenth of the rate, without dropout) agree to {TOLERANCE:g} before anything is timed",

@@ -1,0 +1,14 @@
+"""Data sets for the course: real digits and clothes, toy shapes, and image transforms."""
+
+if __name__ != "tinygrad_edu.datasets":
+    raise ImportError(
+        f"this folder was imported as {__name__!r}, which would make second copies of its classes. "
+        "Fix: `from tinygrad_edu import datasets`, after `pip install -e .`"
+    )
+
+from tinygrad_edu.datasets import transforms
+from tinygrad_edu.datasets.digits import Digits
+from tinygrad_edu.datasets.mnist import MNIST, FashionMNIST
+from tinygrad_edu.datasets.toy import blobs, circles, moons, spirals
+
+__all__ = ["MNIST", "Digits", "FashionMNIST", "blobs", "circles", "moons", "spirals", "transforms"]

@@ -1,7 +1,7 @@
 """Worker threads that fetch batches ahead of the training loop.
 
 PyTorch's workers are processes; ours are threads, which start at once, share the dataset instead of copying it, and
-need no ``if __name__ == "__main__"``. They help where fetching waits for a disk or runs in NumPy and other compiled code.
+need no ``if __name__ == "__main__"``. They help where fetching waits for a disk or runs in NumPy and the like.
 """
 
 import itertools

@@ -6,6 +6,7 @@ References
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,13 +42,14 @@ class Digits(LabelledImages):
     (1437, 360)
     """
 
+    classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
+
     def __init__(self, train: bool = True, transform: Callable | None = None, target_transform: Callable | None = None):
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 
         super().__init__(transform, target_transform)
         self.train = train
-        self.classes = [str(digit) for digit in range(10)]
         original = load_digits()
         parts = train_test_split(
             original.images, original.target, test_size=_TEST_SHARE, random_state=0, stratify=original.target

@@ -138,7 +138,7 @@ def _missing(source: Source, root: str | os.PathLike | None, facts: str) -> Runt
         message(
             "E501",
             f"datasets.{source.name}",
-            f"{facts} Looked in: {folders}.\n",
+            f"{facts} Looked in: {folders}.",
             f"put {', '.join(source.sha256)} into {_target(source, root)} by hand, or set TINYGRAD_EDU_DATA to a folder that "
             f"has them; without a network use {source.offline}.",
         )

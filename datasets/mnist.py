@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -91,7 +92,7 @@ class MNIST(LabelledImages):
         raw_sha256=_MNIST_RAW_SUMS,
         foreign=frozenset(_FASHION_SUMS.values()),
     )
-    classes = ["0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six", "7 - seven",
+    classes: ClassVar[list[str]] = ["0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six", "7 - seven",
                "8 - eight", "9 - nine"]  # fmt: skip
 
     def __init__(
@@ -133,7 +134,18 @@ class FashionMNIST(MNIST):
         sha256=_FASHION_SUMS,
         foreign=frozenset([*_MNIST_SUMS.values(), *_MNIST_RAW_SUMS.values()]),
     )
-    classes = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+    classes: ClassVar[list[str]] = [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ]
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -5,7 +5,15 @@ Each public kernel exists as a NumPy twin that explains it (``*_numpy.py``) and 
 neither Numba nor SciPy. Inputs are arrays of one floating-point dtype; float32 and float64 run fast, others in NumPy.
 """
 
-from tinygrad_edu.kernels import conv_numpy, pool_numpy
+from tinygrad_edu.kernels import (
+    conv_numpy,
+    elementwise_numpy,
+    linear_numpy,
+    loss_numpy,
+    norm_numpy,
+    optim_numpy,
+    pool_numpy,
+)
 from tinygrad_edu.kernels.conv_numpy import conv_output_hw
 from tinygrad_edu.kernels.policy import backend, get_backend, kernel, numba_is_loaded, numba_works, set_backend
 from tinygrad_edu.kernels.pool_numpy import pool_output_hw
@@ -20,23 +28,68 @@ max_pool2d_gather = kernel(pool_numpy.max_pool2d_gather)
 avg_pool2d_forward = kernel(pool_numpy.avg_pool2d_forward)
 avg_pool2d_backward = kernel(pool_numpy.avg_pool2d_backward)
 
+matmul = kernel(linear_numpy.matmul)
+linear_forward = kernel(linear_numpy.linear_forward)
+linear_backward = kernel(linear_numpy.linear_backward)
+
+relu = kernel(elementwise_numpy.relu)
+relu_grad = kernel(elementwise_numpy.relu_grad)
+sigmoid = kernel(elementwise_numpy.sigmoid)
+sigmoid_grad = kernel(elementwise_numpy.sigmoid_grad)
+tanh_grad = kernel(elementwise_numpy.tanh_grad)
+
+softmax = kernel(loss_numpy.softmax)
+softmax_grad = kernel(loss_numpy.softmax_grad)
+log_softmax = kernel(loss_numpy.log_softmax)
+log_softmax_grad = kernel(loss_numpy.log_softmax_grad)
+cross_entropy_forward = kernel(loss_numpy.cross_entropy_forward)
+mse_forward = kernel(loss_numpy.mse_forward)
+bce_with_logits_forward = kernel(loss_numpy.bce_with_logits_forward)
+
+batch_norm_forward = kernel(norm_numpy.batch_norm_forward)
+batch_norm_backward = kernel(norm_numpy.batch_norm_backward)
+
+sgd_step = kernel(optim_numpy.sgd_step)
+adam_step = kernel(optim_numpy.adam_step)
+rmsprop_step = kernel(optim_numpy.rmsprop_step)
+
 __all__ = [
+    "adam_step",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
     "backend",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "bce_with_logits_forward",
     "conv2d_forward",
     "conv2d_input_grad",
     "conv2d_weight_grad",
     "conv_output_hw",
+    "cross_entropy_forward",
     "get_backend",
     "get_num_threads",
     "kernel",
+    "linear_backward",
+    "linear_forward",
+    "log_softmax",
+    "log_softmax_grad",
+    "matmul",
     "max_pool2d_backward",
     "max_pool2d_forward",
     "max_pool2d_gather",
+    "mse_forward",
     "numba_is_loaded",
     "numba_works",
     "pool_output_hw",
+    "relu",
+    "relu_grad",
+    "rmsprop_step",
     "set_backend",
     "set_num_threads",
+    "sgd_step",
+    "sigmoid",
+    "sigmoid_grad",
+    "softmax",
+    "softmax_grad",
+    "tanh_grad",
 ]

@@ -31,7 +31,7 @@ def kernel(twin: Callable) -> Callable:
     _chosen[name] = functools.partial(_choose_and_run, name)
 
     @functools.wraps(twin)
-    def run(first, *rest, **options):
+    def run(first, /, *rest, **options):
         if first.dtype.char in FAST_DTYPES:
             return _chosen[name](first, *rest, **options)
         return twin(first, *rest, **options)
@@ -123,7 +123,7 @@ def _note(error: Exception) -> None:
     )
 
 
-def _choose_and_run(name: str, *args, **options):
+def _choose_and_run(name: str, /, *args, **options):
     """The first call of a kernel under a backend: find the implementation, remember it, run it."""
     _chosen[name] = implementation = _find(name, get_backend())
     return implementation(*args, **options)

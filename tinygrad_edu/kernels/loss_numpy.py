@@ -1,0 +1,82 @@
+"""Softmax, its logarithm and the losses of classification and regression, each with its gradient, in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.kernels.elementwise_numpy import sigmoid
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """exp(x) / sum(exp(x)) along the last dimension; the row's maximum is subtracted first, so nothing overflows."""
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def softmax_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Gradient of `softmax` from its output y: y * (g - sum(g * y)), row by row."""
+    return y * (g - (g * y).sum(-1, keepdims=True))
+
+
+def log_softmax(x: np.ndarray) -> np.ndarray:
+    """x - log(sum(exp(x))) along the last dimension, without overflow."""
+    shifted = x - x.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def log_softmax_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Gradient of `log_softmax` from its output y: g - exp(y) * sum(g), row by row."""
+    return g - np.exp(y) * g.sum(-1, keepdims=True)
+
+
+def cross_entropy_forward(logits: np.ndarray, target: np.ndarray) -> tuple[np.floating, np.ndarray]:
+    """Mean cross-entropy of logits against class numbers, together with its gradient.
+
+    loss = mean over n of -log_softmax(logits[n])[target[n]];  gradient = (softmax(logits) - onehot(target)) / N
+
+    Parameters
+    ----------
+    logits : array (N, C)
+    target : integer array (N,)
+        Class numbers from 0 to C-1.
+
+    Returns
+    -------
+    loss : scalar of the logits' dtype; NaN for an empty batch, as in PyTorch
+    grad : array (N, C)
+
+    Raises
+    ------
+    IndexError
+        If a class number is not in 0..C-1.
+    """
+    count, classes = logits.shape
+    outside = target[(target < 0) | (target >= classes)]
+    if outside.size:
+        raise IndexError(f"Target {outside[0]} is out of bounds: the logits have {classes} classes, 0 to {classes - 1}")
+    rows = np.arange(count)
+    logs = log_softmax(logits) if logits.size else logits
+    with np.errstate(invalid="ignore", divide="ignore"):
+        loss = logits.dtype.type(-logs[rows, target].sum() / np.float64(count))
+    grad = np.exp(logs)
+    grad[rows, target] -= 1
+    return loss, grad / max(1, count)
+
+
+def mse_forward(x: np.ndarray, target: np.ndarray) -> tuple[np.floating, np.ndarray]:
+    """Mean of (x - target)^2 and its gradient 2 (x - target) / size, for arrays of one shape."""
+    difference = x - target
+    with np.errstate(invalid="ignore", divide="ignore"):
+        loss = x.dtype.type(np.vdot(difference, difference) / np.float64(x.size))
+    return loss, difference * x.dtype.type(2 / max(1, x.size))
+
+
+def bce_with_logits_forward(x: np.ndarray, target: np.ndarray) -> tuple[np.floating, np.ndarray]:
+    """Mean binary cross-entropy of logits x against probabilities, and its gradient (sigmoid(x) - target) / size.
+
+    loss = mean of max(x, 0) - x * target + log(1 + exp(-|x|)), which overflows nowhere
+    """
+    losses = np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        loss = x.dtype.type(losses.sum() / np.float64(x.size))
+    return loss, (sigmoid(x) - target) / x.dtype.type(max(1, x.size))

@@ -1,0 +1,135 @@
+"""Optimizer steps in one pass over memory; NumPy makes ten, and as many temporary arrays, for Adam.
+
+A state that is not used is passed as an empty array, so that each step is compiled once per dtype. Inside, all scalars
+are first brought to the arrays' own dtype: one float64 scalar would turn every float32 operation into a float64 one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.kernels import optim_numpy as twin
+from tinygrad_edu.kernels.compiler import EXACT, compiled
+
+_EMPTY = {np.dtype(np.float32): np.empty(0, np.float32), np.dtype(np.float64): np.empty(0, np.float64)}
+
+
+def sgd_step(
+    p, g, momentum_buffer, lr: float, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
+    nesterov: bool = False, maximize: bool = False, first: bool = False,
+) -> None:  # fmt: skip
+    flat = _flat(p, g, momentum_buffer)
+    if flat is None:
+        twin.sgd_step(p, g, momentum_buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+    elif momentum_buffer is None:
+        _plain_sgd(flat[0], flat[1], lr, weight_decay, maximize)
+    else:
+        _momentum_sgd(*flat, lr, momentum, 1.0 - dampening, weight_decay, nesterov, maximize, first)
+
+
+def adam_step(
+    p, g, mean, square, largest, step: int, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+    weight_decay: float = 0.0, decoupled: bool = False, maximize: bool = False,
+) -> None:  # fmt: skip
+    flat = _flat(p, g, mean, square, largest)
+    if flat is None:
+        twin.adam_step(
+            p, g, mean, square, largest, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
+        )  # fmt: skip
+        return
+    rate, root = lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
+    shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
+    _adam(*flat, rate, root, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay, maximize)
+
+
+def rmsprop_step(
+    p, g, square, mean, momentum_buffer, lr: float, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
+    momentum: float = 0.0, maximize: bool = False,
+) -> None:  # fmt: skip
+    flat = _flat(p, g, square, mean, momentum_buffer)
+    if flat is None:
+        twin.rmsprop_step(p, g, square, mean, momentum_buffer, lr, alpha, eps, weight_decay, momentum, maximize)
+    else:
+        _rmsprop(*flat, lr, alpha, 1 - alpha, eps, weight_decay, momentum, maximize)
+
+
+def _flat(p, g, *states) -> list[np.ndarray] | None:
+    """Parameter, gradient and states as flat arrays that share the originals' memory; None where that cannot be."""
+    flat = [p, g if g.flags.c_contiguous else np.ascontiguousarray(g)]
+    for state in states:
+        flat.append(_EMPTY[p.dtype] if state is None else state)
+        if state is not None and state.shape != p.shape:
+            raise ValueError(f"optimizer step: the state has shape {state.shape}, but its parameter {p.shape}")
+    if g.shape != p.shape:
+        raise ValueError(f"optimizer step: the gradient has shape {g.shape}, but its parameter {p.shape}")
+    if not all(array.flags.c_contiguous and array.dtype == p.dtype for array in flat):
+        return None
+    return [array if array.ndim == 1 else array.reshape(-1) for array in flat]
+
+
+@compiled(EXACT)
+def _plain_sgd(p, g, lr, decay, maximize):
+    kind = p.dtype.type
+    lr, decay, sign = kind(lr), kind(decay), kind(-1 if maximize else 1)
+    for i in range(p.size):
+        d = sign * g[i]
+        if decay != 0:
+            d += decay * p[i]
+        p[i] -= lr * d
+
+
+@compiled(EXACT)
+def _momentum_sgd(p, g, buffer, lr, momentum, new, decay, nesterov, maximize, first):
+    kind = p.dtype.type
+    lr, momentum, new, decay, sign = kind(lr), kind(momentum), kind(new), kind(decay), kind(-1 if maximize else 1)
+    for i in range(p.size):
+        d = sign * g[i]
+        if decay != 0:
+            d += decay * p[i]
+        b = d if first else momentum * buffer[i] + new * d
+        buffer[i] = b
+        p[i] -= lr * (d + momentum * b if nesterov else b)
+
+
+@compiled(EXACT)
+def _adam(p, g, mean, square, largest, rate, root, new1, beta2, new2, eps, shrink, decay, maximize):
+    kind = p.dtype.type
+    rate, root, new1, beta2, new2 = kind(rate), kind(root), kind(new1), kind(beta2), kind(new2)
+    eps, shrink, decay, sign = kind(eps), kind(shrink), kind(decay), kind(-1 if maximize else 1)
+    amsgrad = largest.size > 0
+    for i in range(p.size):
+        value = p[i] * shrink
+        d = sign * g[i]
+        if decay != 0:
+            d += decay * value
+        m = mean[i] + new1 * (d - mean[i])
+        s = beta2 * square[i] + new2 * d * d
+        mean[i] = m
+        square[i] = s
+        if amsgrad:
+            s = largest[i] if largest[i] > s else s
+            largest[i] = s
+        p[i] = value - rate * (m / (np.sqrt(s) / root + eps))
+
+
+@compiled(EXACT)
+def _rmsprop(p, g, square, mean, buffer, lr, alpha, new, eps, decay, momentum, maximize):
+    kind = p.dtype.type
+    lr, alpha, new, eps = kind(lr), kind(alpha), kind(new), kind(eps)
+    decay, momentum, sign = kind(decay), kind(momentum), kind(-1 if maximize else 1)
+    centered, heavy = mean.size > 0, buffer.size > 0
+    for i in range(p.size):
+        d = sign * g[i]
+        if decay != 0:
+            d += decay * p[i]
+        s = alpha * square[i] + new * d * d
+        square[i] = s
+        if centered:
+            m = mean[i] + new * (d - mean[i])
+            mean[i] = m
+            s -= m * m
+        d = d / (np.sqrt(s) + eps)
+        if heavy:
+            d = momentum * buffer[i] + d
+            buffer[i] = d
+        p[i] -= lr * d

@@ -2,10 +2,18 @@
 
 import numpy as np
 
-from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu import dtypes
+from tinygrad_edu.ops.alias import alias
+from tinygrad_edu.ops.comparison import keep
+from tinygrad_edu.ops.exponential import log
+from tinygrad_edu.primitive import as_float, composite, constant, primitive, registry
 from tinygrad_edu.quiet import quietly
+from tinygrad_edu.tensor import Tensor
 
-__all__ = ["add", "div", "floor_divide", "mul", "neg", "sub", "true_divide"]
+__all__ = [
+    "add", "addcdiv", "addcmul", "div", "divide", "float_power", "floor_divide", "fmod", "lerp", "mul", "multiply", "neg", "negative",
+    "positive", "pow", "reciprocal", "remainder", "rsub", "square", "sub", "subtract", "true_divide",
+]  # fmt: skip
 
 
 @primitive(elementwise=True, operators=("__add__", "__radd__"))
@@ -25,7 +33,7 @@ def add(x, y, /, *, alpha=1):
     >>> tg.add(tg.tensor([1., 2.]), 3).tolist()
     [4.0, 5.0]
     """
-    return x + y if alpha == 1 else x + alpha * y
+    return x + y if alpha == 1 else x + y * alpha
 
 
 add.derivative(x=lambda g: g, y=lambda g, alpha: g if alpha == 1 else g * alpha)
@@ -36,7 +44,7 @@ def sub(x, y, /, *, alpha=1):
     """Difference with broadcasting, out = x - alpha * y."""
     if x.dtype.kind == "b":
         raise RuntimeError("sub: subtraction of bool tensors is not defined. Fix: x ^ y or tg.logical_xor(x, y).")
-    return x - y if alpha == 1 else x - alpha * y
+    return x - y if alpha == 1 else x - y * alpha
 
 
 sub.derivative(x=lambda g: g, y=lambda g, alpha: -g if alpha == 1 else g * -alpha)
@@ -60,6 +68,15 @@ def neg(x, /):
 neg.derivative(x=lambda g: -g)
 
 
+@primitive(operators=("__pos__",))
+def positive(x, /):
+    """out = +x, a copy."""
+    return +x
+
+
+positive.derivative(x=lambda g: g)
+
+
 @primitive(elementwise=True, float_result=True, operators=("__truediv__", "__rtruediv__"), node_name="DivBackward0")
 @quietly
 def true_divide(x, y, /):
@@ -68,6 +85,12 @@ def true_divide(x, y, /):
 
 
 true_divide.derivative(x=lambda g, y: g / y, y=lambda g, y, out: -g * out / y)
+
+
+@composite
+def rsub(input, other, *, alpha=1):
+    """Difference the other way round, out = other - alpha * input."""
+    return add(other, input, alpha=-alpha) if isinstance(other, Tensor) else add(mul(input, -alpha), other)
 
 
 @composite
@@ -88,14 +111,18 @@ def div(input, other, *, rounding_mode=None):
     raise RuntimeError(f"div: expected rounding_mode to be None, 'trunc' or 'floor', got {rounding_mode!r}.")
 
 
+def _refuse_zero(name, x, y):
+    if x.dtype.kind in "iu" and not np.all(y):
+        raise RuntimeError(
+            f"{name}: ZeroDivisionError, an integer was divided by 0. Fix: divide floats, or mask the zeros."
+        )
+
+
 @primitive(elementwise=True, operators=("__floordiv__", "__rfloordiv__"))
 @quietly
 def floor_divide(x, y, /):
     """Quotient rounded down, out = floor(x / y); integers stay integers. Its derivative is zero."""
-    if x.dtype.kind in "iu" and not np.all(y):
-        raise RuntimeError(
-            "floor_divide: ZeroDivisionError, an integer was divided by 0. Fix: divide floats, or mask the zeros."
-        )
+    _refuse_zero("floor_divide", x, y)
     return x // y
 
 
@@ -107,10 +134,7 @@ floor_divide.derivative(x=lambda g: g * 0.0, y=lambda g: g * 0.0)
 def trunc_divide(x, y, /):
     """Quotient rounded towards zero; integers stay integers. Its derivative is zero."""
     if x.dtype.kind in "iu":
-        if not np.all(y):
-            raise RuntimeError(
-                "div: ZeroDivisionError, an integer was divided by 0. Fix: divide floats, or mask the zeros."
-            )
+        _refuse_zero("div", x, y)
         quotient = x // y
         return quotient + ((quotient < 0) & (quotient * y != x)).astype(x.dtype)
     return np.trunc(x / y)
@@ -119,43 +143,58 @@ def trunc_divide(x, y, /):
 trunc_divide.derivative(x=lambda g: g * 0.0, y=lambda g: g * 0.0)
 
 
-def _safe_base_for_log(x):
-    return x + (x == 0)
+@primitive(elementwise=True, operators=("__mod__", "__rmod__"))
+@quietly
+def remainder(x, y, /):
+    """Remainder with the sign of the divisor, out = x - floor(x / y) * y, as Python's ``%``."""
+    _refuse_zero("remainder", x, y)
+    return np.remainder(x, y)
 
 
+remainder.derivative(x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y))
+
+
+@primitive(elementwise=True)
+@quietly
+def fmod(x, y, /):
+    """Remainder with the sign of the dividend, out = x - trunc(x / y) * y, as C's ``fmod``."""
+    _refuse_zero("fmod", x, y)
+    return np.fmod(x, y)
+
+
+fmod.derivative(x=lambda g: g, y=lambda g, x, y: -g * trunc_divide(x, y))
+
+
+# ---- powers -----------------------------------------------------------------------------------------------------------------
 @primitive(elementwise=True, method=False, node_name="PowBackward1")
 @quietly
 def power(x, y, /):
     """Power of two tensors, out = x ** y."""
-    if x.dtype.kind in "iu" and np.any(np.asarray(y) < 0):
+    if x.dtype.kind in "iu" and np.any(np.less(y, 0)):
         raise RuntimeError("pow: Integers to negative integer powers are not allowed. Fix: x.float() ** y.")
     return x**y
 
 
+def _log_of_base(x, y):
+    # d(x^y)/dy = x^y log x. At x = 0, y >= 0 the derivative is 0, as in PyTorch (not 0 * -inf).
+    return log(x + (x == 0) * (y >= 0))
+
+
 power.derivative(
-    x=lambda g, x, y: g * y * power(x, y - 1),
-    # d(x^y)/dy = x^y log x. At x = 0 the power is 0 there, and so is the derivative (not 0 * -inf).
-    y=lambda g, x, out: g * out * natural_log(_safe_base_for_log(x)),
+    x=lambda g, x, y: keep(g * y * power(x, y - 1), y != 0),
+    y=lambda g, x, y, out: g * out * _log_of_base(x, y),
 )
 
 
-@primitive(elementwise=True, method=False, float_result=True)
-@quietly
-def natural_log(x, /):
-    """Natural logarithm as the power rule needs it; :func:`log` is the public one."""
-    return np.log(x)
-
-
-natural_log.derivative(x=lambda g, x: g / x)
-
-
-@primitive(elementwise=True, method=False, node_name="PowBackward0")
+@primitive(method=False, node_name="PowBackward0")
 @quietly
 def power_of(x, /, exponent):
-    """Power with a constant exponent, out = x ** exponent."""
+    """Power with a constant exponent, out = x ** exponent; small whole exponents are products."""
     if exponent == 2:
         return x * x
-    if x.dtype.kind in "iu" and exponent < 0:
+    if exponent == 3:
+        return x * x * x
+    if exponent < 0 and x.dtype.kind in "iu":
         raise RuntimeError("pow: Integers to negative integer powers are not allowed. Fix: x.float() ** exponent.")
     return x**exponent
 
@@ -167,7 +206,118 @@ def _power_rule(g, x, exponent):
         return g
     if exponent == 0:
         return g * 0.0
-    return g * (exponent * power_of(x, exponent - 1))
+    return g * (power_of(x, exponent - 1) * exponent)
 
 
 power_of.derivative(x=_power_rule)
+
+
+@composite(operators=("__pow__", "__rpow__"))
+def pow(input, exponent):
+    """Power with broadcasting, out = input ** exponent; either one may be a number.
+
+    Raises
+    ------
+    RuntimeError
+        For integers to a negative integer power.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.tensor([2., 3.], requires_grad=True)
+    >>> (x ** 2).sum().backward()
+    >>> x.grad.tolist()
+    [4.0, 6.0]
+    """
+    kind = exponent.__class__
+    if (kind is int or kind is float) and isinstance(input, Tensor):
+        if input._data.dtype.kind == "b":
+            return power(input, exponent)
+        return power_of(input if kind is int else as_float(input), exponent)
+    if not isinstance(input, Tensor) and isinstance(exponent, Tensor):
+        input = constant(input, exponent._data)
+    return power(input, exponent)
+
+
+@composite
+def float_power(input, exponent):
+    """Power computed in float64, whatever the operands' dtypes."""
+    return pow(_as_float64(input), _as_float64(exponent))
+
+
+def _as_float64(value):
+    return registry["cast"].function(value, dtypes.float64) if isinstance(value, Tensor) else float(value)
+
+
+@primitive
+def square(x, /):
+    """Square, out = x * x."""
+    return x * x
+
+
+square.derivative(x=lambda g, x: g * (x + x))
+
+
+@primitive(float_result=True)
+@quietly
+def reciprocal(x, /):
+    """out = 1 / x; 1 / 0 is inf."""
+    return 1 / x
+
+
+reciprocal.derivative(x=lambda g, out: -g * (out * out))
+
+
+# ---- three tensors ----------------------------------------------------------------------------------------------------------
+@primitive(elementwise=True, names=("input", "tensor1", "tensor2"))
+def addcmul(x, y, z, /, *, value=1):
+    """out = input + value * tensor1 * tensor2, with broadcasting."""
+    return x + y * z * value
+
+
+addcmul.derivative(
+    x=lambda g: g,
+    y=lambda g, z, value: g * z * value,
+    z=lambda g, y, value: g * y * value,
+)
+
+
+@primitive(elementwise=True, float_result=True, names=("input", "tensor1", "tensor2"))
+@quietly
+def addcdiv(x, y, z, /, *, value=1):
+    """out = input + value * tensor1 / tensor2, with broadcasting."""
+    return x + y / z * value
+
+
+addcdiv.derivative(
+    x=lambda g: g,
+    y=lambda g, z, value: g / z * value,
+    z=lambda g, y, z, value: -g * y / (z * z) * value,
+)
+
+
+@primitive(elementwise=True, names=("input", "end", "weight"))
+def lerp(x, y, w, /):
+    """Linear interpolation, out = input + weight * (end - input); exact at weight 0 and 1.
+
+    Parameters
+    ----------
+    input, end : Tensor
+    weight : float or Tensor
+    """
+    step = y - x
+    return np.where(np.abs(w) < 0.5, x + w * step, y - step * (1 - w))
+
+
+lerp.derivative(
+    x=lambda g, w: g * (1 - w),
+    y=lambda g, w: g * w,
+    w=lambda g, x, y: g * (y - x),
+)
+
+multiply, negative, divide, subtract = (
+    alias(mul, "multiply"),
+    alias(neg, "negative"),
+    alias(div, "divide"),
+    alias(sub, "subtract"),
+)

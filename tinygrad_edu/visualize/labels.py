@@ -1,0 +1,115 @@
+"""How numbers, values and operations read in a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.visualize.derivatives import Local
+
+# PyTorch's node names of the operations that are written between or before their operands, and how strongly they bind.
+INFIX = {"Add": ("+", 1), "Sub": ("-", 1), "Mul": ("*", 2), "Div": ("/", 2), "Matmul": ("@", 2), "Pow": ("**", 4)}
+PREFIX = {"Neg": ("-", 3)}
+ATOM = 9
+FEW = 4  # elements in a row that are shown one by one
+
+
+class Expression(str):
+    """Text of a formula that knows how strongly its outermost operation binds, so that brackets are set where needed."""
+
+    strength: int
+
+    def __new__(cls, text: str, strength: int = ATOM) -> Expression:
+        expression = super().__new__(cls, text)
+        expression.strength = strength
+        return expression
+
+    def in_brackets(self) -> str:
+        """The text, in brackets unless it is a name or a call."""
+        return str(self) if self.strength == ATOM else f"({self})"
+
+
+def constant(value: Any) -> Expression:
+    """A number inside a formula; a negative one binds like the sign it starts with."""
+    text = number(value)
+    return Expression(text, PREFIX["Neg"][1] if text.startswith("-") else ATOM)
+
+
+def operation(op: Any, operands: list[Expression], parameters: dict[str, Any]) -> Expression:
+    """The formula of an operation, such as ``(x + y) ** 2`` or ``sum(x, dim=1)``."""
+    kind = op.node_name.rstrip("0123456789").removesuffix("Backward")
+    if kind == "Pow" and "exponent" in parameters:
+        operands, parameters = [*operands, Expression(number(parameters["exponent"]))], {}
+    shown = {k: v for k, v in parameters.items() if not is_default(v, op.parameters.get(k))}
+    if kind in INFIX and len(operands) == 2 and not shown:
+        symbol, strength = INFIX[kind]
+        left, right = operands
+        if left.strength < strength or (symbol == "**" and left.strength == strength):
+            left = Expression(f"({left})")
+        if right.strength < strength or (symbol != "**" and right.strength == strength):
+            right = Expression(f"({right})")
+        return Expression(f"{left} {symbol} {right}", strength)
+    if kind in PREFIX and len(operands) == 1:
+        symbol, strength = PREFIX[kind]
+        inner = operands[0]
+        return Expression(f"{symbol}({inner})" if inner.strength <= strength else f"{symbol}{inner}", strength)
+    options = [f"{name}={short(value)}" for name, value in shown.items()]
+    return Expression(f"{op.name.strip('_')}({', '.join([*operands, *options])})")
+
+
+def is_default(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and not isinstance(value, np.ndarray) and value == default
+
+
+def short(value: Any) -> str:
+    """A parameter as it is written in a call, when that is short."""
+    if isinstance(value, bool | int | float | np.generic):
+        return str(value) if isinstance(value, bool) else number(value)
+    text = str(value) if isinstance(value, tuple | list | str | None.__class__) else "…"
+    return text if len(text) <= 12 else "…"
+
+
+def number(value: Any) -> str:
+    """A number with four significant digits, without a needless point: 9, 0.25, 1.234e-05."""
+    return f"{float(value):.4g}"
+
+
+def is_small(array: np.ndarray) -> bool:
+    return array.ndim <= 2 and all(length <= FEW for length in array.shape)
+
+
+def values(array: np.ndarray) -> str:
+    """The numbers themselves where they are few, a row of a matrix on each line; else what they lie between."""
+    if array.size == 0:
+        return "no elements"
+    first = array.reshape(-1)[0]
+    if array.size > 2 and np.all(array == first):
+        return f"all {number(first)}"
+    if array.size == 1:
+        return number(first)
+    if not is_small(array):
+        return f"{number(array.min())} … {number(array.max())}"
+    rows = [f"[{', '.join(map(number, row))}]" for row in np.atleast_2d(array)]
+    return rows[0] if array.ndim < 2 else "[" + ",\n".join(rows) + "]"
+
+
+def equation(left: str, array: np.ndarray) -> list[str]:
+    """``left = values`` as lines of a box; a matrix starts on a line of its own."""
+    right = values(array).split("\n")
+    if len(right) > 1 and left:
+        return [f"{left} =", *right]
+    return [f"{left} = {right[0]}".lstrip(), *right[1:]]
+
+
+def local(derivative: Local) -> str:
+    """A local derivative in this run's numbers where they are few or all the same, else the Jacobian's shape."""
+    numbers, (rows, columns) = derivative.numbers, derivative.sizes
+    if numbers is None or not numbers.size:
+        return f"{rows} × {columns} matrix"
+    if derivative.elementwise:
+        text = values(numbers).removeprefix("all ")
+        return f"\n{text}" if "\n" in text else text
+    if 1 in (rows, columns):
+        return values(numbers.reshape(-1))
+    return f"\n{values(numbers)}" if is_small(numbers) else f"{rows} × {columns} matrix"

@@ -117,7 +117,7 @@ def agree(values: list[float], reference: list[float]) -> bool:
 
 
 def reference_peer(contenders: list[Contender]) -> Contender | None:
-    """PyTorch where it takes part, else NumPy by hand, else whoever comes first."""
+    """PyTorch where it takes part, else NumPy by hand, else whoever comes first; None when nobody answered."""
     answered = {contender.result.peer: contender for contender in contenders if contender.result.values}
     for name in (*REFERENCES, *answered):
         if name in answered:

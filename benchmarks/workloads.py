@@ -4,6 +4,7 @@ A training workload is a tuple of layers with a loss, an optimizer and a source 
 of the batches come from here as NumPy arrays, so that all peers do the same arithmetic and losses can be compared.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,7 +123,7 @@ class Training:
 Workload = Scalar | Chain | Training
 
 
-def _mlp(sizes: list[int], activations: list[str | None]) -> tuple[Layer, ...]:
+def _mlp(sizes: Sequence[int], activations: Sequence[str | None]) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     for inputs, outputs, kind in zip(sizes, sizes[1:], activations, strict=False):
         layers.append(Dense(inputs, outputs))
@@ -132,38 +133,32 @@ def _mlp(sizes: list[int], activations: list[str | None]) -> tuple[Layer, ...]:
 
 
 RELU, TANH = Activation("relu"), Activation("tanh")
+NEURON = _mlp([2, 1], ["sigmoid"])
+TWO_LAYERS = _mlp([2, 10, 2], ["sigmoid", "sigmoid"])
+SIGMOID_MLP = _mlp([784, 30, 10], ["sigmoid", "sigmoid"])
+TANH_MLP = _mlp([784, 30, 10], ["tanh", None])
+WIDE_MLP = _mlp([784, 512, 10], ["relu", None])
+DEEP_MLP = _mlp([10, 100, 100, 100, 100, 100, 1], ["tanh", "tanh", "tanh", "tanh", "tanh", None])
 COURSE_CNN = (Conv(1, 20, 5), RELU, MaxPool(2), Flatten(20, 12, 12), Dense(2880, 100), TANH, Dense(100, 10))
-TWO_CONV_CNN = (
-    *(Conv(1, 32, 5, padding=2), RELU, MaxPool(2), Conv(32, 64, 5, padding=2), RELU, MaxPool(2), Flatten(64, 7, 7)),
-    *(Dense(3136, 1024), RELU, Dropout(0.5), Dense(1024, 10)),
-)
-SIGMOIDS = ["sigmoid", "sigmoid"]
+FIRST_PAIR = (Conv(1, 32, 5, padding=2), RELU, MaxPool(2))
+SECOND_PAIR = (Conv(32, 64, 5, padding=2), RELU, MaxPool(2), Flatten(64, 7, 7))
+TWO_CONV_CNN = (*FIRST_PAIR, *SECOND_PAIR, Dense(3136, 1024), RELU, Dropout(0.5), Dense(1024, 10))
+CE, BCE = "cross_entropy", "bce_with_logits"
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (
         Scalar("W0", "f(x, y) on scalars, forward + backward"),
-        Training("W1", "one sigmoid neuron, 400x2", _mlp([2, 1], ["sigmoid"]), "mse", "sgd", 0.5, None, "blobs"),
-        Training("W2", "2-10-2 sigmoid, 400 points", _mlp([2, 10, 2], SIGMOIDS), "mse", "sgd", 0.5, None, "quadrants"),
-        Training("W3", "784-30-10, 500 images", _mlp([784, 30, 10], SIGMOIDS), "mse", "sgd", 0.5, None, "digits-500"),
+        Training("W1", "one sigmoid neuron, 400x2", NEURON, "mse", "sgd", 0.5, None, "blobs"),
+        Training("W2", "2-10-2 sigmoid, 400 points", TWO_LAYERS, "mse", "sgd", 0.5, None, "quadrants"),
+        Training("W3", "784-30-10, 500 images", SIGMOID_MLP, "mse", "sgd", 0.5, None, "digits-500"),
+        Training("W4", "784-30-10 tanh, batch 20", TANH_MLP, CE, "sgd", 0.1, 20, "digits-50000"),
+        Training("W5", "784-512-10 relu, Adam, batch 128", WIDE_MLP, CE, "adam", 1e-3, 128, "digits-60000"),
+        Training("W6", "course CNN, batch 20", COURSE_CNN, CE, "sgd", 0.05, 20, "digits-50000"),
         Training(
-            *("W4", "784-30-10 tanh, batch 20", _mlp([784, 30, 10], ["tanh", None])),
-            *("cross_entropy", "sgd", 0.1, 20, "digits-50000"),
+            "W7", "2-conv CNN, Adam, batch 50", TWO_CONV_CNN, CE, "adam", 1e-3, 50, "digits-50000", check_rate=1e-4
         ),
-        Training(
-            *("W5", "784-512-10 relu, Adam, batch 128", _mlp([784, 512, 10], ["relu", None])),
-            *("cross_entropy", "adam", 1e-3, 128, "digits-60000"),
-        ),
-        Training("W6", "course CNN, batch 20", COURSE_CNN, "cross_entropy", "sgd", 0.05, 20, "digits-50000"),
-        Training(
-            *("W7", "2-conv CNN, Adam, batch 50", TWO_CONV_CNN, "cross_entropy"),
-            *("adam", 1e-3, 50, "digits-50000"),
-            check_rate=1e-4,
-        ),
-        Training(
-            *("W8", "10-100x5-1 tanh, batch 32", _mlp([10, *[100] * 5, 1], [*["tanh"] * 5, None])),
-            *("bce_with_logits", "sgd", 0.05, 32, "ball"),
-        ),
+        Training("W8", "10-100x5-1 tanh, batch 32", DEEP_MLP, BCE, "sgd", 0.05, 32, "ball"),
         Chain("W9a", "chain of 10,000 products", start=0.5, doubling=False),
         Chain("W9b", "x = x + x, 10,000 times", start=0.0, doubling=True),
     )
@@ -174,6 +169,7 @@ def initial_weights(workload: Training) -> list[np.ndarray]:
     """Weights and biases in the network's order, float32: Gaussian with variance 1 / fan_in, and zeros."""
     generator = np.random.default_rng(2)
     arrays: list[np.ndarray] = []
+    shape: tuple[int, ...]
     for layer in workload.network:
         match layer:
             case Dense(inputs, outputs):

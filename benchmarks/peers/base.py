@@ -1,7 +1,7 @@
 """What a peer is: a class that turns a workload into a function that runs n steps of it."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,11 +44,11 @@ class Peer:
 class Feed:
     """Endless batches of indices, in the form a peer wants them; the draw itself is made beforehand."""
 
-    def __init__(self, workload: Training, count: int, convert: Callable[[np.ndarray], object] = lambda i: i) -> None:
+    def __init__(self, workload: Training, count: int, convert: Callable[[np.ndarray], Any] = lambda i: i) -> None:
         self.batches = [convert(indices) for indices in batch_indices(count, workload.batch or count)]
         self.position = -1
 
-    def __call__(self) -> object:
+    def __call__(self) -> Any:
         self.position = (self.position + 1) % len(self.batches)
         return self.batches[self.position]
 

@@ -1,0 +1,68 @@
+# Everything runs in .venv, made on first use and brought up to date when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The torch that the tests compare with is large; `make test ORACLE=` leaves it out and the comparisons are skipped.
+ORACLE ?= oracle
+RUN := $(BIN)/python -m
+
+.PHONY: demo test quick bench bench-peers lint format docs clean help
+
+help:
+	@echo "make demo    train the CNN on handwritten digits, draw its graph and learning curve into out/"
+	@echo "make test    the whole test suite          make quick   its quick part"
+	@echo "make bench   speed beside other libraries  make lint    ruff and mypy"
+	@echo "make docs    API pages into out/docs       make clean   remove what was made"
+
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "tinygrad_edu needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: $(READY)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+$(VENV)/.ready-oracle: $(VENV)/.ready-dev
+	$(if $(ORACLE),$(BIN)/python -m pip install --quiet "torch==2.13.0")
+	@touch $@
+
+$(VENV)/.ready-peers: $(VENV)/.ready-oracle
+	$(BIN)/python -m pip install --quiet jax mygrad micrograd autograd threadpoolctl
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/tinygrad-edu demo --out out
+
+test: $(VENV)/.ready-oracle
+	$(RUN) pytest
+
+quick: $(VENV)/.ready-dev
+	$(RUN) pytest -m "not slow" -x -q tests/test_engine.py tests/test_nano.py tests/kernels tests/nn tests/optim tests/datasets
+
+bench: $(VENV)/.ready-oracle
+	$(RUN) benchmarks
+
+bench-peers: $(VENV)/.ready-peers
+	$(RUN) benchmarks
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy -p tinygrad_edu
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.ready-dev
+	$(BIN)/python -m pip install --quiet pdoc
+	$(BIN)/pdoc --docformat numpy --output-directory out/docs tinygrad_edu
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

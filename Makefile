@@ -6,6 +6,10 @@ READY := $(VENV)/.ready
 # The torch that the tests compare with is large; `make test ORACLE=` leaves it out and the comparisons are skipped.
 ORACLE ?= oracle
 RUN := $(BIN)/python -m
+# The MNIST files, where they are at hand: a folder given, or one beside the checkout.
+ifneq ($(or $(TINYGRAD_EDU_DATA),$(wildcard ../shared/data)),)
+export TINYGRAD_EDU_DATA := $(abspath $(or $(TINYGRAD_EDU_DATA),$(wildcard ../shared/data)))
+endif
 
 .PHONY: demo test quick bench bench-peers lint format docs clean help
 

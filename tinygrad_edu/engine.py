@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import GraphError, message
-from tinygrad_edu.grad_mode import mode
+from tinygrad_edu.grad_mode import set_grad_enabled
 from tinygrad_edu.graph import Leaf, Node
 from tinygrad_edu.memory import check_saved, latest_write
 from tinygrad_edu.quiet import restore, silence
@@ -96,49 +96,79 @@ def backpropagate(
         The gradient of every target that was reached.
     """
     mark = object()
-    found: dict[Node, Any] = {}
+    nodes: list[Node] = []
     with _one_at_a_time:
-        before, noise = mode.enabled, silence()
-        mode.enabled = create_graph
-        nodes: list[Node] = []
+        noise = silence()
         try:
             nodes = gather([node for node, _ in seeds], mark)
             if targets is not None:
                 nodes = keep_paths_to(targets, nodes)
-            suspicious = latest_write() > _oldest_operation(nodes)
+            if latest_write() > _oldest_operation(nodes):
+                for node in nodes:
+                    check_saved(node)
             for node, seed in seeds:
                 add(node, seed)
-            for node in nodes:
-                gradient = node.grad
-                if gradient is None:
-                    continue
-                node.grad = None
-                if node.hooks is not None:
-                    gradient = run_hooks(node, gradient)
-                if targets is not None and node in targets:
-                    found[node] = gradient
-                if node.is_leaf:
-                    if targets is None:
-                        deposit(node, gradient, node.owned)
-                    continue
-                if node.saved is None:
-                    raise freed(node)
-                if suspicious:
-                    check_saved(node)
-                if create_graph:
-                    node.op.pull_tensors(node, gradient)
-                else:
-                    node.op.pull(node, gradient)
-                if not retain_graph and node.op.frees:
-                    node.saved = None
+            if targets is None and not create_graph:
+                _pass_on_arrays(nodes, retain_graph, deposit)
+                return {}
+            return _pass(nodes, targets, retain_graph, create_graph, deposit)
         except BaseException:
             for node in nodes:  # leave no half-collected gradient behind for the next pass
                 node.grad = None
             raise
         finally:
-            mode.enabled = before
             restore(noise)
+
+
+def _pass(
+    nodes: list[Node], targets: set[Node] | None, retain_graph: bool, create_graph: bool, deposit: Callable
+) -> dict[Node, Any]:
+    """Walk the nodes newest first: the gradient is complete, hand it to the parents."""
+    found: dict[Node, Any] = {}
+    with set_grad_enabled(create_graph):
+        for node in nodes:
+            gradient = node.grad
+            if gradient is None:
+                continue
+            node.grad = None
+            if node.hooks is not None:
+                gradient = run_hooks(node, gradient)
+            if targets is not None and node in targets:
+                found[node] = gradient
+            if node.is_leaf:
+                if targets is None:
+                    deposit(node, gradient, node.owned)
+                continue
+            if node.saved is None:
+                raise freed(node)
+            if create_graph:
+                node.op.pull_tensors(node, gradient)
+            else:
+                node.op.pull(node, gradient)
+            if not retain_graph and node.op.frees:
+                node.saved = None
     return found
+
+
+def _pass_on_arrays(nodes: list[Node], retain_graph: bool, deposit: Callable) -> None:
+    """The same walk for an ordinary ``loss.backward()``, without the questions that only the other cases ask."""
+    for node in nodes:
+        gradient = node.grad
+        if gradient is None:
+            continue
+        node.grad = None
+        if node.hooks is not None:
+            with set_grad_enabled(False):
+                gradient = run_hooks(node, gradient)
+        op = node.op
+        if op is None:  # a leaf
+            deposit(node, gradient, node.owned)
+        elif node.saved is None:
+            raise freed(node)
+        else:
+            op.pull(node, gradient)
+            if op.frees and not retain_graph:
+                node.saved = None
 
 
 def add(node: Node, gradient: Any) -> None:

@@ -76,7 +76,7 @@ def version(array: np.ndarray) -> int:
 
 def check_saved(node: Node) -> None:
     """Raise E201 if a value that `node`'s rules read was overwritten after it was saved."""
-    for name, value in zip(node.op.reads, node.saved or (), strict=False):
+    for name, value in zip(() if node.op is None else node.op.reads, node.saved or (), strict=False):
         if not isinstance(value, np.ndarray):
             continue
         for write in _writes_over(value):

@@ -371,7 +371,7 @@ class Tensor:
         seed = seed_of(self, gradient, create_graph)
         keep = create_graph if retain_graph is None else retain_graph
         if inputs is None:
-            backpropagate([seed], retain_graph=keep, create_graph=create_graph, deposit=deposit)
+            backpropagate((seed,), retain_graph=keep, create_graph=create_graph, deposit=deposit)
         else:
             backward_into([seed], inputs, keep, create_graph)
 

@@ -1,7 +1,6 @@
 """``tinygrad-edu demo``: the whole tour in one command: train the CNN on real digits, draw its curve, its layers and a graph."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +39,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def mnist_or_digits(options: argparse.Namespace) -> digits_data.Images:
-    """Load MNIST where it is given, lies beside the project, or can be downloaded; else scikit-learn's digits, and say so."""
-    beside = Path("..", "shared", "data")
-    root = options.root
-    if root is None and not os.environ.get("TINYGRAD_EDU_DATA") and beside.is_dir():
-        root = beside
+    """Load MNIST where it is given or can be downloaded; else scikit-learn's digits, and say so."""
     try:
-        return digits_data.load_images("mnist", root, download=not options.no_download)
+        return digits_data.load_images("mnist", options.root, download=not options.no_download)
     except (RuntimeError, OSError) as error:
         if options.root is not None:
             raise  # a folder was named: do not quietly use something else

@@ -1,0 +1,173 @@
+"""Reading the key of ``x[key]`` as PyTorch does: first the numbers, slices, None and ..., which give a view; then the tensors.
+
+NumPy treats a number beside an index array as an array, PyTorch takes it first. So a key is split in two: a *basic* key that NumPy
+applies without copying, and an *advanced* one that has an array or ``:`` for each dimension that is left.
+"""
+
+import builtins
+import operator
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import IndexOutOfRangeError
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["is_plain", "split_key"]
+
+_ALL = slice(None)
+
+
+def split_key(key: Any, shape: tuple[int, ...]) -> tuple[tuple, tuple | None]:
+    """Return (basic key, advanced key or None) for an index expression on a tensor of `shape`.
+
+    The arrays of the advanced key are copies, so that writing over an index tensor later cannot change a recorded graph.
+
+    Raises
+    ------
+    IndexError
+        For too many indices, floating-point indices, or a mask of another shape.
+    ValueError
+        For a slice with a negative step.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    parts = [_read(part) for part in parts]
+    parts = _spell_out_ellipsis(parts, shape)
+    basic: list[Any] = []
+    advanced: list[Any] = []
+    dim = 0
+    for part in parts:
+        if part is None:
+            basic.append(None)
+            advanced.append(_ALL)
+        elif isinstance(part, builtins.bool):  # a dimension of length 1 that is kept or emptied
+            basic.append(None)
+            advanced.append(np.zeros(1 if part else 0, np.int64))
+        elif isinstance(part, int):
+            if not -shape[dim] <= part < shape[dim]:
+                raise IndexOutOfRangeError(
+                    f"index {part} is out of bounds for dimension {dim} with size {shape[dim]} (shape {tuple(shape)})."
+                )
+            basic.append(part)
+            dim += 1
+        elif isinstance(part, slice):
+            basic.append(_check_slice(part))
+            advanced.append(_ALL)
+            dim += 1
+        else:
+            width = max(part.ndim, 1) if part.dtype == np.bool_ else 1
+            basic += [_ALL] * width
+            advanced.append(_check_array(part, shape, dim))
+            dim += width
+    if not any(isinstance(part, np.ndarray) for part in advanced):
+        return tuple(basic), None
+    return tuple(basic), tuple(advanced)
+
+
+def _read(part: Any) -> Any:
+    """Return a part of a key as None, Ellipsis, bool, int, slice or ndarray."""
+    if part is None or part is Ellipsis or isinstance(part, builtins.bool | int | slice):
+        return part
+    if isinstance(part, np.bool_):
+        return builtins.bool(part)
+    if isinstance(part, np.integer):
+        return int(part)
+    if isinstance(part, Tensor):
+        array = np.array(part._data)
+    elif isinstance(part, np.ndarray):
+        array = part.copy()
+    elif isinstance(part, Sequence) and not isinstance(part, str):
+        array = _read_sequence(part)
+    else:
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+            f"(got {type(part).__name__})"
+        )
+    if array.dtype.kind not in "iub":
+        raise IndexError(
+            f"tensors used as indices must be long, int, byte or bool tensors, got {array.dtype}. Fix: index.long()."
+        )
+    if array.dtype == np.uint8:
+        warnings.warn("indexing with dtype uint8 is deprecated, please use a dtype bool instead.", stacklevel=2)
+        array = array.astype(np.bool_)
+    if not array.ndim:
+        return array.item()
+    return array
+
+
+def _read_sequence(part: Sequence) -> np.ndarray:
+    if any(p is None or p is Ellipsis or isinstance(p, slice | list | tuple) for p in part):
+        raise IndexError(
+            "a list inside an index must hold integers or bools; nested lists are ambiguous. "
+            "Fix: x[tuple(key)] for one entry per dimension, or x[tg.tensor(key)] for one tensor of indices."
+        )
+    values = [p.item() if isinstance(p, Tensor) and p.numel() == 1 else p for p in part]
+    return np.array(values) if values else np.zeros(0, np.int64)
+
+
+def _spell_out_ellipsis(parts: list, shape: tuple[int, ...]) -> list:
+    """Replace the first ``...`` by as many ``:`` as are needed, and append the missing ones."""
+    used = 0
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            used += part.ndim if part.dtype == np.bool_ else 1
+        elif part is not None and part is not Ellipsis and not isinstance(part, builtins.bool):
+            used += 1
+    missing = len(shape) - used
+    if missing < 0:
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)}: {used} were given for shape {tuple(shape)}."
+        )
+    spelt: list = []
+    filled = False
+    for part in parts:
+        if part is not Ellipsis:
+            spelt.append(part)
+        elif not filled:
+            spelt += [_ALL] * missing
+            filled = True
+    return spelt if filled else spelt + [_ALL] * missing
+
+
+def _check_slice(part: slice) -> slice:
+    step = None if part.step is None else operator.index(part.step)
+    if step is not None and step <= 0:
+        raise ValueError(f"step must be greater than zero, got {step}. Fix: x.flip(dim) reverses a dimension.")
+    if step is None and _plain(part.start) and _plain(part.stop):
+        return part
+    return slice(*(None if bound is None else operator.index(bound) for bound in (part.start, part.stop)), step)
+
+
+def _plain(bound: Any) -> bool:
+    return bound is None or bound.__class__ is int
+
+
+def is_plain(parts: tuple) -> bool:
+    """Tell whether a key is so simple (numbers and slices without steps) that NumPy reads it as PyTorch does."""
+    for part in parts:
+        kind = part.__class__
+        if kind is int or (kind is slice and part.step is None and _plain(part.start) and _plain(part.stop)):
+            continue
+        return False
+    return True
+
+
+def _check_array(part: np.ndarray, shape: tuple[int, ...], dim: int) -> np.ndarray:
+    """Return an index array within bounds, or raise IndexError."""
+    if part.dtype == np.bool_:
+        if part.shape != tuple(shape[dim : dim + part.ndim]):
+            raise IndexError(
+                f"The shape of the mask {list(part.shape)} at index {dim} does not match the shape of the indexed tensor "
+                f"{list(shape)} at index {dim}. Fix: a mask of the shape {list(shape[dim : dim + part.ndim])}."
+            )
+        return part
+    part = part.astype(np.int64, copy=False)
+    size = shape[dim]
+    if part.size and not (-size <= part.min() and part.max() < size):
+        wrong = part[(part < -size) | (part >= size)].flat[0]
+        raise IndexOutOfRangeError(
+            f"index {wrong} is out of bounds for dimension {dim} with size {size} (shape {tuple(shape)})."
+        )
+    return part

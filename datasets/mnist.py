@@ -24,6 +24,7 @@ from tinygrad_edu.tensor import wrap
 
 __all__ = ["MNIST", "FashionMNIST"]
 
+_NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -92,8 +93,7 @@ class MNIST(LabelledImages):
         raw_sha256=_MNIST_RAW_SUMS,
         foreign=frozenset(_FASHION_SUMS.values()),
     )
-    classes: ClassVar[list[str]] = ["0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six", "7 - seven",
-               "8 - eight", "9 - nine"]  # fmt: skip
+    classes: ClassVar[list[str]] = [f"{digit} - {name}" for digit, name in enumerate(_NUMERALS)]
 
     def __init__(
         self,

@@ -79,6 +79,16 @@ def test_a_broken_dot_is_replaced_by_the_built_in_layout(drawing, monkeypatch, t
         assert render(drawing, "png").startswith(MAGIC["png"])
 
 
+def test_very_long_drawings_fit_into_an_image():
+    drawing = Drawing()
+    for number in range(400):
+        drawing.add_box(str(number), f"step number {number}")
+        if number:
+            drawing.add_arrow(str(number - 1), str(number), "label")
+    image = by_matplotlib(drawing, "png")
+    assert int.from_bytes(image[16:20], "big") == pytest.approx(30_000, abs=1)  # the width in a PNG's header
+
+
 def test_empty_drawings():
     assert Drawing().to_svg()
     assert by_matplotlib(Drawing(title="nothing"), "svg")

@@ -91,7 +91,9 @@ def check(outputs: Sequence[Tensor], show: Sequence[str]) -> None:
     """Refuse what cannot be drawn, and say what can."""
     if not outputs:
         raise ValueRangeError("draw_graph: nothing to draw. Fix: draw_graph(loss)")
-    for word in [show] if isinstance(show, str) else show:
+    if isinstance(show, str):
+        raise ValueRangeError(f"draw_graph: show must be a sequence of words, got {show!r}. Fix: show=({show!r},)")
+    for word in show:
         if word not in PARTS:
             raise ValueRangeError(f"draw_graph: show has {word!r}; it takes {', '.join(PARTS)}. Fix: show=('value',)")
     for output in outputs:

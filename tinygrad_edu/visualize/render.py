@@ -16,6 +16,8 @@ from tinygrad_edu.visualize.files import write_whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LARGEST_IMAGE = 30_000  # pixels along a side; a longer one would be refused by matplotlib and by most viewers
+
 
 def render(drawing: Drawing, format: Format) -> bytes:
     """The drawing in one of the formats ``svg``, ``png``, ``pdf`` and ``dot``. Raises ValueError for any other."""
@@ -77,7 +79,8 @@ def figure_bytes(figure: Figure, format: str) -> bytes:
     import matplotlib
 
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
+    dpi = min(style.PNG_DPI, LARGEST_IMAGE / max(figure.get_size_inches()))
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "tinygrad_edu", "svg.fonttype": "path", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=format, dpi=style.PNG_DPI, metadata=undated, facecolor="white", bbox_inches=None)
+        figure.savefig(buffer, format=format, dpi=dpi, metadata=undated, facecolor="white", bbox_inches=None)
     return buffer.getvalue()

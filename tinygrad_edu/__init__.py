@@ -1,10 +1,13 @@
 """tinygrad_edu: an autodiff engine you can read. A Tensor records operations; backward() applies the chain rule."""
 
 from tinygrad_edu.device import cuda, device
+from tinygrad_edu.errors import TeachingWarning
 from tinygrad_edu.dtypes import *  # noqa: F403
 from tinygrad_edu.grad_mode import *  # noqa: F403
 from tinygrad_edu.tensor import Size, Tensor, is_tensor
 from tinygrad_edu.ops.reduction import *  # noqa: F403
+from tinygrad_edu.ops.extremum import *  # noqa: F403
+from tinygrad_edu.ops.cumulative import *  # noqa: F403
 from tinygrad_edu.ops.arithmetic import *  # noqa: F403
 from tinygrad_edu.ops.exponential import *  # noqa: F403
 from tinygrad_edu.ops.trigonometric import *  # noqa: F403

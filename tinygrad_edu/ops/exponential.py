@@ -10,8 +10,25 @@ from tinygrad_edu.quiet import quietly
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2",
-    "logit", "polygamma", "rsqrt", "sqrt", "xlogy",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expm1",
+    "lgamma",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "logit",
+    "polygamma",
+    "rsqrt",
+    "sqrt",
+    "xlogy",
 ]  # fmt: skip
 
 LN2, LN10, SQRT_PI = math.log(2.0), math.log(10.0), math.sqrt(math.pi)

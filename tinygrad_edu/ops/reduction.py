@@ -1,13 +1,29 @@
-"""Reductions along dimensions, and broadcasting, which is the adjoint of summing."""
+"""Reductions along dimensions, and broadcasting, which is the adjoint of summing.
+
+`sum_along` and `spread` are the pair everything here is made of: each is the derivative of the other. The largest and smallest
+elements are in :mod:`tinygrad_edu.ops.extremum`, running sums in :mod:`tinygrad_edu.ops.cumulative`.
+"""
+
+import math
 
 import numpy as np
 
+from tinygrad_edu import dtypes
+from tinygrad_edu.ops.arithmetic import power_of
+from tinygrad_edu.ops.comparison import isnan, keep, logical_not
+from tinygrad_edu.ops.conversion import cast, convert
+from tinygrad_edu.ops.dims import normalize_dims
+from tinygrad_edu.ops.exponential import exp
+from tinygrad_edu.ops.rounding import abs, sign
+from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.quiet import quietly
 
-from tinygrad_edu.primitive import primitive
+__all__ = [
+    "broadcast_to", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "norm", "std", "std_mean", "sum", "var", "var_mean",
+]  # fmt: skip
 
-__all__ = ["broadcast_to"]
 
-
+# ---- summing and its adjoint ------------------------------------------------------------------------------------------------
 @primitive(method=False)
 def sum_to(x, /, shape):
     """Sum out what broadcasting added, so that the result has `shape`: the adjoint of :func:`broadcast_to`."""
@@ -28,3 +44,313 @@ def broadcast_to(x, /, shape):
 
 
 broadcast_to.derivative(x=lambda g, x_shape: sum_to(g, x_shape))
+
+
+def axes_of(dim, ndim, name):
+    """Return `dim` as NumPy's `axis`: an int in range and None pass as they are, a sequence is checked."""
+    if dim is None or (dim.__class__ is int and -ndim <= dim < ndim):
+        return dim
+    return normalize_dims(dim, ndim, name)
+
+
+def count_along(shape, dim):
+    """Return how many elements a reduction along `dim` joins."""
+    if dim is None:
+        return math.prod(shape)
+    return math.prod(shape[d] for d in normalize_dims(dim, len(shape), "mean"))
+
+
+def total(x, dim, keepdim):
+    """Sum an array along `dim`; integers and bools add up in int64, half precision in single."""
+    axes = axes_of(dim, x.ndim, "sum")
+    kind = x.dtype.char
+    if kind == "f" or kind == "d":
+        return np.add.reduce(x, axes, None, None, keepdim)
+    if kind == "e":
+        return np.add.reduce(x, axes, np.float32, None, keepdim).astype(x.dtype)
+    return np.add.reduce(x, axes, np.int64, None, keepdim)
+
+
+@primitive(method=False, node_name="SumBackward0")
+def sum_along(x, /, dim, keepdim):
+    """Sum along `dim` (an int, a tuple, or None for everything)."""
+    return total(x, dim, keepdim)
+
+
+@primitive(method=False)
+def spread(x, /, shape, dim, keepdim):
+    """Repeat the result of a reduction over the elements it came from: the adjoint of :func:`sum_along`. A read-only view."""
+    if x.ndim == 0:
+        return np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+    if keepdim or x.ndim == len(shape):
+        return np.broadcast_to(x, shape)
+    return np.broadcast_to(np.expand_dims(x, normalize_dims(dim, len(shape), "spread")), shape)
+
+
+sum_along.derivative(x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim))
+spread.derivative(x=lambda g, dim, keepdim: sum_along(g, dim, keepdim))
+
+
+@composite
+def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None):
+    """Sum along dimensions.
+
+    Parameters
+    ----------
+    dim : int, tuple of int or None
+        What to sum over; None means everything. `axis` is NumPy's name for it.
+    keepdim : bool
+        Keep the summed dimensions with length 1.
+    dtype : dtype, optional
+        Convert the input first. Without it integers and bools give int64.
+
+    Raises
+    ------
+    IndexError
+        If a dimension is out of range.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.sum(tg.tensor([[1., 2.], [3., 4.]]), dim=0).tolist()
+    [4.0, 6.0]
+    """
+    if dtype is not None:
+        input = convert(input, dtypes.as_dtype(dtype))
+    return sum_along(input, dim if axis is None else axis, keepdim)
+
+
+@composite
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    """Sum along `dim` that counts NaN as zero."""
+    return sum(keep(input, logical_not(isnan(input))), dim, keepdim, dtype=dtype)
+
+
+# ---- mean -------------------------------------------------------------------------------------------------------------------
+@primitive(method=False, node_name="MeanBackward0")
+def mean_along(x, /, dim, keepdim):
+    """Mean along `dim` (an int, a tuple, or None for everything); of nothing it is NaN."""
+    if x.dtype.kind != "f":
+        raise RuntimeError(
+            f"mean: the input dtype must be floating point, got {dtypes.from_numpy_dtype(x.dtype).name}. Fix: x.float().mean()."
+        )
+    count = count_along(x.shape, dim)
+    joined = total(x, dim, keepdim)
+    return joined / x.dtype.type(count) if count else joined * x.dtype.type(math.nan)
+
+
+mean_along.derivative(
+    x=lambda g, x_shape, dim, keepdim: spread(g / (count_along(x_shape, dim) or math.nan), x_shape, dim, keepdim)
+)
+
+
+@composite
+def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None):
+    """Arithmetic mean along `dim` (an int, a tuple, or None for everything); `dtype` converts the input first.
+
+    Raises
+    ------
+    RuntimeError
+        For integers, as in PyTorch: ``x.float().mean()``.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.tensor([[1., 2.], [3., 4.]]).mean(dim=1).tolist()
+    [1.5, 3.5]
+    """
+    if dtype is not None:
+        input = convert(input, dtypes.as_dtype(dtype))
+    return mean_along(input, dim if axis is None else axis, keepdim)
+
+
+@composite
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+    """Mean along `dim` of the elements that are not NaN."""
+    if dtype is not None:
+        input = convert(input, dtypes.as_dtype(dtype))
+    known = logical_not(isnan(input))
+    return sum_along(keep(input, known), dim, keepdim) / sum_along(known, dim, keepdim)
+
+
+@primitive(method=False)
+def count_nonzero_along(x, /, dim):
+    """Number of nonzero elements along `dim`."""
+    return np.asarray(np.count_nonzero(x, axis=axes_of(dim, x.ndim, "count_nonzero")), np.int64)
+
+
+@composite
+def count_nonzero(input, dim=None):
+    """Number of nonzero elements along `dim` (an int, a tuple, or None for everything), int64."""
+    return count_nonzero_along(input, dim)
+
+
+# ---- variance ---------------------------------------------------------------------------------------------------------------
+def _spread_of(x, dim, correction, keepdim):
+    """Return the variance along `dim` as an array."""
+    if x.dtype.kind != "f":
+        raise RuntimeError(
+            f"var and std: the input must be floating point, got {dtypes.from_numpy_dtype(x.dtype).name}. Fix: x.float()."
+        )
+    centred = x - total(x, dim, True) / x.dtype.type(count_along(x.shape, dim))
+    freedom = max(count_along(x.shape, dim) - correction, 0)
+    return total(centred * centred, dim, keepdim) / x.dtype.type(freedom)
+
+
+def _variance_rule(g, x, dim, correction, keepdim):
+    freedom = count_along(x.shape, dim) - correction
+    scale = 2.0 / freedom if freedom > 0 else math.nan
+    return spread(g * scale, tuple(x.shape), dim, keepdim) * (x - mean_along(x, dim, True))
+
+
+@primitive(method=False, node_name="VarBackward0")
+@quietly
+def var_along(x, /, dim, correction, keepdim):
+    """Variance along `dim`, sum (x - mean)**2 / (n - correction), in two passes."""
+    return _spread_of(x, dim, correction, keepdim)
+
+
+var_along.derivative(x=_variance_rule)
+
+
+@primitive(method=False, node_name="StdBackward0")
+@quietly
+def std_along(x, /, dim, correction, keepdim):
+    """Standard deviation along `dim`; where it is 0 its derivative is 0."""
+    return np.sqrt(_spread_of(x, dim, correction, keepdim))
+
+
+std_along.derivative(
+    x=lambda g, x, out, dim, correction, keepdim: _variance_rule(
+        keep(g / (out + out), out != 0), x, dim, correction, keepdim
+    )
+)
+
+
+def _variance_call(dim, unbiased, correction):
+    if dim is True or dim is False:  # PyTorch's older form var(x, unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        correction = int(unbiased)
+    return dim, 1 if correction is None else correction
+
+
+@composite
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """Variance along `dim`, out = sum (x - mean)**2 / (n - correction).
+
+    Parameters
+    ----------
+    dim : int, tuple of int or None
+    unbiased : bool, optional
+        Older spelling: True is ``correction=1``, False is ``correction=0``.
+    keepdim : bool
+    correction : int, optional
+        1 unless given: the unbiased estimate from a sample (Bessel).
+    """
+    dim, correction = _variance_call(dim, unbiased, correction)
+    return var_along(input, dim, correction, keepdim)
+
+
+@composite
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """Standard deviation along `dim`, the square root of :func:`var` with the same arguments."""
+    dim, correction = _variance_call(dim, unbiased, correction)
+    return std_along(input, dim, correction, keepdim)
+
+
+@composite(method=False)
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The pair (variance, mean) along `dim`, see :func:`var`."""
+    dim, correction = _variance_call(dim, unbiased, correction)
+    return var_along(input, dim, correction, keepdim), mean_along(input, dim, keepdim)
+
+
+@composite(method=False)
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The pair (standard deviation, mean) along `dim`, see :func:`var`."""
+    dim, correction = _variance_call(dim, unbiased, correction)
+    return std_along(input, dim, correction, keepdim), mean_along(input, dim, keepdim)
+
+
+# ---- log-sum-exp and norms --------------------------------------------------------------------------------------------------
+@primitive(method=False, float_result=True, node_name="LogsumexpBackward0")
+@quietly
+def logsumexp_along(x, /, dim, keepdim):
+    """log(sum(exp(x))) along `dim`, shifted by the largest element so that nothing overflows."""
+    axes = axes_of(dim, x.ndim, "logsumexp")
+    top = np.maximum.reduce(x, axes, None, None, True, -np.inf)
+    top = np.where(np.isinf(top), x.dtype.type(0), top)
+    joined = np.add.reduce(np.exp(x - top), axes, None, None, keepdim)
+    return np.log(joined) + top.reshape(joined.shape)
+
+
+logsumexp_along.derivative(
+    x=lambda g, x, out, x_shape, dim, keepdim: (
+        spread(g, x_shape, dim, keepdim) * exp(x - spread(out, x_shape, dim, keepdim))
+    )
+)
+
+
+@composite
+def logsumexp(input, dim, keepdim=False):
+    """out = log(sum(exp(x))) along `dim`, without overflow: the smooth maximum."""
+    return logsumexp_along(input, dim, keepdim)
+
+
+@primitive(method=False, float_result=True, node_name="LinalgVectorNormBackward0")
+@quietly
+def norm_along(x, /, p, dim, keepdim):
+    """The p-norm along `dim`; infinity is the largest magnitude, 0 counts the nonzero elements."""
+    axes, size = axes_of(dim, x.ndim, "norm"), np.abs(x)
+    if p == math.inf:
+        return np.maximum.reduce(size, axes, None, None, keepdim)
+    if p == -math.inf:
+        return np.minimum.reduce(size, axes, None, None, keepdim)
+    if p == 0:
+        return total((x != 0).astype(x.dtype), dim, keepdim)
+    if p == 1:
+        return total(size, dim, keepdim)
+    if p == 2:
+        return np.sqrt(total(x * x, dim, keepdim))
+    return total(size**p, dim, keepdim) ** (1 / p)
+
+
+def _norm_rule(g, x, out, x_dtype, p, dim, keepdim):
+    shape = tuple(x.shape)
+    if p == 0:
+        return x * 0.0
+    if p == 1:
+        return spread(g, shape, dim, keepdim) * sign(x)
+    if p in (math.inf, -math.inf):  # shared evenly by the elements that attain it
+        attained = abs(x) == spread(out, shape, dim, keepdim)
+        share = g / sum_along(cast(attained, x_dtype), dim, keepdim)
+        return keep(spread(share, shape, dim, keepdim) * sign(x), attained)
+    zero = out == 0  # the derivative at 0 is 0, as in PyTorch
+    if p == 2:
+        return x * spread(keep(g / (out + zero), logical_not(zero)), shape, dim, keepdim)
+    scale = keep(g / power_of(out + zero, p - 1), logical_not(zero))
+    size = abs(x) + (x == 0)
+    return keep(x * power_of(size, p - 2), x != 0) * spread(scale, shape, dim, keepdim)
+
+
+norm_along.derivative(x=_norm_rule)
+
+
+@composite
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
+    """Vector norm of all elements, or along `dim`: (sum |x| ** p) ** (1 / p).
+
+    Parameters
+    ----------
+    p : float or "fro"
+        The order; "fro" and None mean 2, infinity the largest magnitude, 0 the number of nonzero elements.
+    dim : int, tuple of int or None
+    """
+    if dtype is not None:
+        input = convert(input, dtypes.as_dtype(dtype))
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(
+            f"norm: p must be a number or 'fro', got {p!r}. Fix: tg.linalg.norm(x, {p!r}) for matrix norms."
+        )
+    return norm_along(input, 2.0 if p in ("fro", None) else float(p), dim, keepdim)

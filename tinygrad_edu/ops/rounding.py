@@ -7,8 +7,6 @@ import numpy as np
 from tinygrad_edu.ops.alias import alias
 from tinygrad_edu.ops.comparison import isfinite, isnan, keep, logical_not
 from tinygrad_edu.primitive import composite, primitive
-from tinygrad_edu.quiet import quietly
-from tinygrad_edu.tensor import Tensor
 
 __all__ = [
     "abs", "absolute", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "fix", "floor", "fmax", "fmin", "frac",

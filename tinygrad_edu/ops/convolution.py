@@ -1,3 +1,338 @@
-"""(being written)"""
+"""Convolution: three primitives that are each other's derivatives, and PyTorch's functions made of them.
 
-__all__: list[str] = []
+One trilinear form stands behind all of them, S = sum y[n,o,i,j] * w[o,c,u,v] * x[n, c, i*s + u*d - p, j*s + v*d - p]:
+`convolution` is dS/dy, `convolution_input` dS/dx and `convolution_weight` dS/dw. So the rules of any one are the other two, to
+every order, and the transposed convolution is `convolution_input` itself.
+"""
+
+from collections.abc import Sequence
+
+from tinygrad_edu import kernels
+from tinygrad_edu.errors import DtypeError, ShapeError, message
+from tinygrad_edu.ops.reduction import sum_along
+from tinygrad_edu.ops.shape import squeeze, unsqueeze
+from tinygrad_edu.ops.windows import as_image, as_sizes, too_large
+from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
+
+Sizes = int | Sequence[int]
+
+
+@primitive(method=False, names=("input", "weight", "bias"), node_name="ConvolutionBackward0")
+def convolution(x, w, bias=None, /, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    """y[n,o,i,j] = bias[o] + sum over c,u,v of w[o,c,u,v] * x[n, c, i*sh + u*dh - ph, j*sw + v*dw - pw]."""
+    return kernels.conv2d_forward(x, w, bias, stride, padding, dilation, groups)
+
+
+@primitive(method=False, names=("input", "weight"), node_name="ConvolutionBackward0")
+def convolution_input(y, w, /, input_hw, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    """gx[n, c, i*sh + u*dh - ph, j*sw + v*dw - pw] = sum over o,u,v,i,j of w[o,c,u,v] * y[n,o,i,j]."""
+    return kernels.conv2d_input_grad(y, w, input_hw, stride, padding, dilation, groups)
+
+
+@primitive(method=False, names=("input", "output"), node_name="ConvolutionBackward0")
+def convolution_weight(x, y, /, kernel_hw, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    """gw[o,c,u,v] = sum over n,i,j of y[n,o,i,j] * x[n, c, i*sh + u*dh - ph, j*sw + v*dw - pw]."""
+    return kernels.conv2d_weight_grad(x, y, kernel_hw, stride, padding, dilation, groups)
+
+
+convolution.derivative(
+    x=lambda g, w, x_shape, stride, padding, dilation, groups: convolution_input(
+        g, w, x_shape[2:], stride, padding, dilation, groups
+    ),
+    w=lambda g, x, w_shape, stride, padding, dilation, groups: convolution_weight(
+        x, g, w_shape[2:], stride, padding, dilation, groups
+    ),
+    bias=lambda g: sum_along(g, (0, 2, 3), False),
+)
+convolution_input.derivative(
+    y=lambda g, w, stride, padding, dilation, groups: convolution(g, w, None, stride, padding, dilation, groups),
+    w=lambda g, y, w_shape, stride, padding, dilation, groups: convolution_weight(
+        g, y, w_shape[2:], stride, padding, dilation, groups
+    ),
+)
+convolution_weight.derivative(
+    x=lambda g, y, x_shape, stride, padding, dilation, groups: convolution_input(
+        y, g, x_shape[2:], stride, padding, dilation, groups
+    ),
+    y=lambda g, x, stride, padding, dilation, groups: convolution(x, g, None, stride, padding, dilation, groups),
+)
+
+
+@composite(method=False)
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Two-dimensional convolution (cross-correlation) of images with a bank of filters.
+
+    y[n,o,i,j] = bias[o] + sum over c,u,v of weight[o,c,u,v] * input[n, c, i*sh + u*dh - ph, j*sw + v*dw - pw]
+
+    Parameters
+    ----------
+    input : Tensor (N, C, H, W) or (C, H, W)
+    weight : Tensor (OC, C/groups, KH, KW)
+    bias : Tensor (OC,), optional
+    stride, dilation : int or (vertical, horizontal)
+    padding : int, (vertical, horizontal), "valid" (none) or "same" (output as large as the input, stride 1 only)
+    groups : int
+        Output channels see only the input channels of their own group.
+
+    Returns
+    -------
+    Tensor (N, OC, OH, OW) with OH = floor((H + 2 ph - dh (KH - 1) - 1) / sh) + 1
+
+    Raises
+    ------
+    RuntimeError
+        For shapes that do not fit (E113), a kernel larger than the padded input (E114) or mixed dtypes (E109).
+    """
+    return _convolve(input, weight, bias, stride, padding, dilation, groups, "conv2d")
+
+
+@composite(method=False)
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """One-dimensional convolution: input (N, C, L) or (C, L), weight (OC, C/groups, K); see :func:`conv2d`.
+
+    It runs as a two-dimensional one on images of height 1.
+    """
+    stride, dilation = _flat(stride, 1, "stride"), _flat(dilation, 1, "dilation")
+    padding = padding if isinstance(padding, str) else _flat(padding, 0, "padding")
+    image, batched = as_image(input, 1, "conv1d")
+    _check_weight(weight, 1, "conv1d")
+    flat = _convolve(
+        unsqueeze(image, 2), unsqueeze(weight, 2), bias, stride, padding, dilation, groups, "conv1d", like=input
+    )
+    out = squeeze(flat, 2)
+    return out if batched else squeeze(out, 0)
+
+
+def _flat(value: Sizes, least: int, argument: str) -> tuple[int, int]:
+    """A one-dimensional size as the pair of an image of height 1."""
+    (size,) = as_sizes(value, 1, "conv1d", argument, least)
+    return least, size
+
+
+def _convolve(input, weight, bias, stride, padding, dilation, groups, op, like=None) -> Tensor:
+    stride, dilation = as_sizes(stride, 2, op, "stride", 1), as_sizes(dilation, 2, op, "dilation", 1)
+    image, batched = as_image(input, 2, op)
+    _check_weight(weight, 2, op)
+    check_same_dtype(op, input=input, weight=weight, bias=bias)
+    _check_channels(input if like is None else like, image.shape[1], weight.shape, groups, bias, op)
+    kernel = tuple(d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation, strict=True))
+    if isinstance(padding, str):
+        image, padding = _named_padding(image, padding, kernel, stride, op)
+    else:
+        padding = as_sizes(padding, 2, op, "padding")
+    padded = tuple(size + 2 * p for size, p in zip(image.shape[2:], padding, strict=True))
+    if padded[0] < kernel[0] or padded[1] < kernel[1]:
+        raise too_large(input, padded, kernel, op)
+    out = convolution(image, weight, bias, stride, padding, dilation, groups)
+    return out if batched else squeeze(out, 0)
+
+
+def _named_padding(image, padding: str, kernel, stride, op: str):
+    """Turn "valid" and "same" into numbers; "same" needs one more column on the right when the kernel is even."""
+    if padding == "valid":
+        return image, (0, 0)
+    if padding != "same":
+        raise RuntimeError(f"{op}: Invalid padding string {padding!r}. Fix: 'valid', 'same' or numbers.")
+    if stride != (1, 1):
+        raise RuntimeError(f"{op}: padding='same' is not supported for strided convolutions. Fix: padding as numbers.")
+    height, width = kernel[0] - 1, kernel[1] - 1
+    if height % 2 or width % 2:
+        from tinygrad_edu.ops.shape import pad
+
+        image = pad(image, (0, width % 2, 0, height % 2))
+    return image, (height // 2, width // 2)
+
+
+def _check_weight(weight, spatial: int, op: str) -> None:
+    if weight.ndim != spatial + 2:
+        raise ShapeError(
+            message(
+                "E113",
+                op,
+                f"expected a weight of {spatial + 2} dimensions, got shape {tuple(weight.shape)}.",
+                f"a weight of shape (out_channels, in_channels // groups, {', '.join(['kernel'] * spatial)}).",
+            )
+        )
+
+
+def check_same_dtype(op: str, **tensors: Tensor | None) -> None:
+    """Raise E109 unless all tensors have one dtype; names the odd one."""
+    kinds = {name: t.dtype for name, t in tensors.items() if t is not None}
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{name} is {kind.name}" for name, kind in kinds.items())
+        wide = next((name for name, kind in kinds.items() if kind.name == "float64"), next(iter(kinds)))
+        note = " (NumPy makes float64 unless told otherwise)" if kinds[wide].name == "float64" else ""
+        raise DtypeError(
+            message(
+                "E109",
+                op,
+                f"expected {' and '.join(kinds)} to have the same dtype, but {listed}{note}.",
+                f"{wide}.float() makes float32.",
+            )
+        )
+
+
+def _check_channels(input, channels: int, weight_shape, groups: int, bias, op: str) -> None:
+    out_channels, wanted = weight_shape[0], weight_shape[1] * groups
+    if groups < 1 or out_channels % groups:
+        raise RuntimeError(
+            f"{op}: expected weight to be divisible by groups: {out_channels} output channels in {groups} groups. "
+            f"Fix: out_channels a multiple of groups, groups at least 1."
+        )
+    if bias is not None and tuple(bias.shape) != (out_channels,):
+        raise RuntimeError(
+            f"{op}: given weight of size {list(weight_shape)}, expected bias to be 1-dimensional with {out_channels} "
+            f"elements, but got bias of size {list(bias.shape)} instead. Fix: a bias of shape ({out_channels},)."
+        )
+    if channels == wanted:
+        return
+    shape = tuple(input.shape)
+    facts = (
+        f"Given groups={groups}, weight of size {list(weight_shape)}, expected input{list(shape)} to have {wanted} "
+        f"channels, but got {channels} channels instead; images are (N, C, H, W)."
+    )
+    raise ShapeError(message("E113", op, facts, _channel_fix(shape, wanted)))
+
+
+def _channel_fix(shape: tuple[int, ...], wanted: int) -> str:
+    if len(shape) == 4 and shape[-1] == wanted:
+        return "the channels are last, x.permute(0, 3, 1, 2) puts them second."
+    if len(shape) == 3 and shape[-1] == wanted:
+        return "the channels are last, x.permute(2, 0, 1) puts them first."
+    if len(shape) == 3 and wanted == 1:
+        return f"a channel dimension is missing, x.unsqueeze(1) makes ({shape[0]}, 1, {shape[1]}, {shape[2]})."
+    return f"make the layer's in_channels {shape[1] if len(shape) > 3 else shape[0]}, or give it {wanted} channels."
+
+
+# ---- transposed -------------------------------------------------------------------------------------------------------------
+@composite(method=False)
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Tensor:
+    """Transposed two-dimensional convolution: the adjoint of :func:`conv2d`, which spreads every input pixel over a patch.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, H, W) or (C, H, W)
+    weight : Tensor (C, OC/groups, KH, KW)
+    bias : Tensor (OC,), optional
+    stride, padding, dilation : int or (vertical, horizontal)
+        Those of the convolution that this one is the adjoint of: a larger padding makes the output smaller.
+    output_padding : int or (vertical, horizontal)
+        Rows and columns added at the end, since a stride above 1 leaves the size open; below stride or dilation.
+
+    Returns
+    -------
+    Tensor (N, OC, OH, OW) with OH = (H - 1) sh - 2 ph + dh (KH - 1) + output_padding + 1
+
+    References
+    ----------
+    M. Zeiler et al., "Deconvolutional networks", CVPR 2010.
+    """
+    return _convolve_transposed(
+        input, weight, bias, stride, padding, output_padding, groups, dilation, "conv_transpose2d"
+    )
+
+
+@composite(method=False)
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Tensor:
+    """Transposed one-dimensional convolution: input (N, C, L) or (C, L), weight (C, OC/groups, K); see :func:`conv_transpose2d`."""
+    stride, dilation = _flat(stride, 1, "stride"), _flat(dilation, 1, "dilation")
+    padding, output_padding = _flat(padding, 0, "padding"), _flat(output_padding, 0, "output_padding")
+    image, batched = as_image(input, 1, "conv_transpose1d")
+    _check_weight(weight, 1, "conv_transpose1d")
+    flat = _convolve_transposed(
+        unsqueeze(image, 2), unsqueeze(weight, 2), bias, stride, padding, output_padding, groups, dilation,
+        "conv_transpose1d", like=input,
+    )  # fmt: skip
+    out = squeeze(flat, 2)
+    return out if batched else squeeze(out, 0)
+
+
+def _convolve_transposed(
+    input, weight, bias, stride, padding, output_padding, groups, dilation, op, like=None
+) -> Tensor:
+    stride, dilation = as_sizes(stride, 2, op, "stride", 1), as_sizes(dilation, 2, op, "dilation", 1)
+    padding, extra = as_sizes(padding, 2, op, "padding"), as_sizes(output_padding, 2, op, "output_padding")
+    image, batched = as_image(input, 2, op)
+    _check_weight(weight, 2, op)
+    check_same_dtype(op, input=input, weight=weight, bias=bias)
+    _check_transposed(input if like is None else like, image.shape[1], weight.shape, groups, bias, op)
+    for more, s, d in zip(extra, stride, dilation, strict=True):
+        if more >= max(s, d):
+            raise RuntimeError(
+                f"{op}: output padding must be smaller than either stride or dilation, but got output_padding={more}, "
+                f"stride={s}, dilation={d}."
+            )
+    inner = tuple(
+        (n - 1) * s + d * (k - 1) + 1
+        for n, s, d, k in zip(image.shape[2:], stride, dilation, weight.shape[2:], strict=True)
+    )
+    size = tuple(n - 2 * p + more for n, p, more in zip(inner, padding, extra, strict=True))
+    if min(size) < 1:
+        raise RuntimeError(f"{op}: the output would have size {size}; it needs less padding than {padding}.")
+    if all(more < s for more, s in zip(extra, stride, strict=True)):
+        out = convolution_input(image, weight, size, stride, padding, dilation, groups)
+    else:  # only with dilation: no convolution of that stride leaves so many rows over, so they are added by hand
+        out = convolution_input(image, weight, inner, stride, (0, 0), dilation, groups)
+        (ph, pw), (eh, ew) = padding, extra
+        from tinygrad_edu.ops.shape import pad
+
+        out = pad(out, (-pw, ew - pw, -ph, eh - ph))
+    if bias is not None:
+        out = out + bias.reshape(-1, 1, 1)
+    return out if batched else squeeze(out, 0)
+
+
+def _check_transposed(input, channels: int, weight_shape, groups: int, bias, op: str) -> None:
+    if groups < 1 or weight_shape[0] % groups:
+        raise RuntimeError(
+            f"{op}: expected weight to be divisible by groups: {weight_shape[0]} input channels in {groups} groups."
+        )
+    out_channels = weight_shape[1] * groups
+    if bias is not None and tuple(bias.shape) != (out_channels,):
+        raise RuntimeError(
+            f"{op}: given transposed=1, weight of size {list(weight_shape)}, expected bias to be 1-dimensional with "
+            f"{out_channels} elements, but got bias of size {list(bias.shape)} instead."
+        )
+    if channels != weight_shape[0]:
+        facts = (
+            f"Given transposed=1, weight of size {list(weight_shape)}, expected input{list(input.shape)} to have "
+            f"{weight_shape[0]} channels, but got {channels} channels instead; images are (N, C, H, W)."
+        )
+        raise ShapeError(message("E113", op, facts, _channel_fix(tuple(input.shape), weight_shape[0])))

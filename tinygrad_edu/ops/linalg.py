@@ -1,3 +1,6 @@
-"""(being written)"""
+"""Linear algebra: the products of :mod:`tinygrad_edu.ops.matmul` and what is made of them."""
 
-__all__: list[str] = []
+from tinygrad_edu.ops.matmul import *  # noqa: F403
+from tinygrad_edu.ops.matmul import __all__ as _products
+
+__all__ = [*_products]

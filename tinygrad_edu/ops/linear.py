@@ -1,3 +1,106 @@
-"""(being written)"""
+"""The fully connected layer as one op: product and bias in one node of the graph."""
+
+import math
+
+import numpy as np
+
+from tinygrad_edu.errors import ShapeError, message
+from tinygrad_edu.ops.matmul import matmul, mixed_dtypes
+from tinygrad_edu.ops.reduction import sum_to
+from tinygrad_edu.ops.shape import reshape_to, transpose
+from tinygrad_edu.primitive import primitive
 
 __all__: list[str] = []
+
+
+def _why_not(error, input, weight, bias):
+    """Compose E109, E102 (forgot to flatten) or E101 for a layer that does not fit its input."""
+    tensors = {"input": input, "weight": weight, "bias": bias}
+    shapes = {name: tuple(t.shape) for name, t in tensors.items() if t is not None}
+    if str(error) == "dtype":
+        return mixed_dtypes("linear", **{name: t for name, t in tensors.items() if t is not None})
+    x, w = shapes["input"], shapes["weight"]
+    if len(w) != 2 or (bias is not None and shapes["bias"] not in (w[:1], ())):
+        facts = f"expected weight (out_features, in_features) and bias (out_features,), got {shapes}."
+        return ShapeError(message("E101", "linear", facts, "a bias as long as the weight has rows."))
+    wanted, rows = w[1], x[:1] if len(x) > 1 else ()
+    features = math.prod(x[1:])
+    if len(x) > 2 and features == wanted:
+        product = " * ".join(map(str, x[1:]))
+        facts = f"mat1 and mat2 shapes cannot be multiplied: the layer wants {wanted} features, got {x}; {product} = {wanted}."
+        return ShapeError(
+            message("E102", "linear", facts, f"flatten all but the batch first: x.flatten(1) makes {(*rows, wanted)}.")
+        )
+    last = x[-1] if x else "no"
+    facts = (
+        f"mat1 and mat2 shapes cannot be multiplied: the input {x} has {last} features in its last dimension, "
+        f"the weight {w} wants {wanted}."
+    )
+    fix = f"make this layer's in_features {last}, or the output before it {wanted} wide."
+    if len(x) > 2:
+        fix = f"make this layer's in_features {features} and pass x.flatten(1), or {last} to apply it along the last dimension."
+    return ShapeError(message("E101", "linear", facts, fix))
+
+
+@primitive(method=False, names=("input", "weight", "bias"), node_name="AddmmBackward0", explain=_why_not)
+def linear(x, w, bias=None, /):
+    """Fully connected layer, out = x w^T + bias.
+
+    Parameters
+    ----------
+    input : Tensor (..., IN)
+    weight : Tensor (OUT, IN)
+    bias : Tensor (OUT,), optional
+
+    Returns
+    -------
+    Tensor (..., OUT)
+
+    Raises
+    ------
+    RuntimeError
+        If the sizes differ (E101, E102) or the dtypes do (E109).
+    """
+    if x.dtype != w.dtype or (bias is not None and bias.dtype != x.dtype):
+        raise ValueError("dtype")
+    if x.ndim == 2:
+        y = x.dot(w.T)
+    elif x.ndim == 0 or w.ndim != 2:
+        raise ValueError("shape")
+    else:
+        y = np.matmul(x, w.T)
+    if bias is None:
+        return y
+    if bias.ndim > 1 or bias.size not in (1, w.shape[0]):
+        raise ValueError("shape")
+    y += bias
+    return y
+
+
+def _rows(x):
+    """All but the last dimension as one, a matrix."""
+    return x if len(x.shape) == 2 else reshape_to(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+linear.derivative(
+    x=lambda g, w: matmul(g, w),
+    w=lambda g, x: matmul(transpose(_rows(g), 0, 1), _rows(x)),
+    bias=lambda g, bias_shape: sum_to(g, bias_shape),
+)
+
+
+def _backward(g, needs, x, w, bias_shape):
+    """The rules above on arrays: two products of matrices and a sum of rows."""
+    if x.ndim != 2:
+        rows = math.prod(x.shape[:-1])
+        gx, gw, gb = _backward(g.reshape(rows, w.shape[0]), needs, x.reshape(rows, w.shape[1]), w, bias_shape)
+        return (None if gx is None else gx.reshape(x.shape)), gw, gb
+    gx = g.dot(w) if needs[0] else None
+    gw = g.T.dot(x) if needs[1] else None
+    gb = np.add.reduce(g, 0) if needs[2] else None
+    if gb is not None and gb.shape != bias_shape:
+        gb = np.add.reduce(gb, keepdims=True).reshape(bias_shape)
+    return gx, gw, gb
+
+
+linear.derivative_on_arrays(_backward)

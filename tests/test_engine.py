@@ -372,9 +372,7 @@ class TestGradModes:
 
         assert not evaluate().requires_grad
         assert not infer().requires_grad
-        found = []
-        for item in numbers():
-            found.append((item, tg.is_grad_enabled()))
+        found = [(item, tg.is_grad_enabled()) for item in numbers()]
         assert found == [(False, True), (False, True)]
 
     def test_set_grad_enabled_as_function_and_context(self):

@@ -4,6 +4,7 @@ Every message has one form: ``CODE in op (file:line): facts. Fix: corrected code
 the same place, so a program that catches ``RuntimeError`` or ``ValueError`` there keeps working.
 """
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -56,7 +57,7 @@ def user_frame() -> FrameType | None:
 def user_location() -> str:
     """Return ``file:line`` of the user's own line that led here."""
     frame = user_frame()
-    return "unknown line" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return "unknown line" if frame is None else f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
 def message(code: str, where: str, facts: str, fix: str) -> str:

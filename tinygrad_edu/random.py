@@ -224,8 +224,8 @@ def multinomial(
 ) -> np.ndarray:
     """Draw positions with chances proportional to their weights, for each row of `weights`.
 
-    With replacement: the place of a uniform number among the cumulative sums. Without: the positions of the largest
-    ``weight / e`` with `e` exponential, largest first, which has the right distribution and needs no loop.
+    With replacement: the place of a uniform number among the cumulative sums. Without, and for a single sample: the
+    positions of the largest ``weight / e`` with `e` exponential, which has the right distribution and needs no loop.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def multinomial(
     """
     _check_multinomial(weights, num_samples, replacement)
     rows = weights if weights.ndim == 2 else weights[None]
-    if replacement:
+    if replacement and num_samples > 1:
         chosen = _with_replacement(rows, num_samples, _or_default(generator))
     else:
         # A weight of zero over a draw of zero is no number; that draw has probability 2**-53.

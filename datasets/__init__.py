@@ -3,7 +3,7 @@
 if __name__ != "tinygrad_edu.datasets":
     raise ImportError(
         f"this folder was imported as {__name__!r}, which would make second copies of its classes. "
-        "Fix: `from tinygrad_edu import datasets`, after `pip install -e .`"
+        "Fix: `import tinygrad_edu.datasets`, after `pip install -e .`."
     )
 
 from tinygrad_edu.datasets import transforms

@@ -193,6 +193,6 @@ def test_states_travel_between_the_libraries(drawn):
     torch.randn(3, generator=theirs)
     back, forth = Generator(), torch.Generator()
     back.set_state(theirs.get_state())
-    forth.set_state(torch.from_numpy(ours.get_state()))
+    forth.set_state(torch.from_numpy(ours.get_state().numpy()))
     assert np.allclose(tgr.normal((4,), generator=back), torch.randn(4, generator=forth).numpy(), rtol=1e-6, atol=0)
     assert np.array_equal(tgr.uniform((50,), generator=back), torch.rand(50, generator=forth).numpy())

@@ -12,12 +12,15 @@ References
 import operator
 import os
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.errors import ValueRangeError
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Generator"]
 
@@ -110,11 +113,13 @@ class Generator:
                 state["normal_y"], state["has_normal"] = self.spare_normal, 1
         return np.frombuffer(state.tobytes(), np.uint8).copy()
 
-    def get_state(self) -> np.ndarray:
-        """Return the state for a later `set_state`."""
-        return self.state_array()
+    def get_state(self) -> "Tensor":
+        """Return the state, a Tensor of bytes, for a later `set_state`."""
+        from tinygrad_edu.tensor import wrap
 
-    def set_state(self, new_state: ArrayLike) -> None:
+        return wrap(self.state_array())
+
+    def set_state(self, new_state: "Tensor | ArrayLike") -> None:
         """Go on from a state that `get_state` (here or in PyTorch) returned.
 
         Raises

@@ -55,4 +55,4 @@ def test_spirals_refuse(classes):
 @pytest.mark.slow
 def test_the_folder_refuses_to_be_imported_by_another_name():
     done = subprocess.run([sys.executable, "-c", "import datasets"], cwd=REPOSITORY, capture_output=True, text=True)
-    assert "imported as 'datasets'" in done.stderr and "from tinygrad_edu import datasets" in done.stderr
+    assert "imported as 'datasets'" in done.stderr and "import tinygrad_edu.datasets" in done.stderr

@@ -111,8 +111,12 @@ def test_run_chunks_runs_each_piece_once_and_passes_errors_on():
     try:
         for count in (1, 2, 5):
             kernels.set_num_threads(count)
-            seen = []
-            threads.run_chunks(lambda i, a, b: seen.append((i, a, b)), threads.chunks(100, 1e9))
+            seen: list[tuple[int, int, int]] = []
+
+            def note(i, start, stop, seen=seen):
+                seen.append((i, start, stop))
+
+            threads.run_chunks(note, threads.chunks(100, 1e9))
             assert sorted(seen) == [(i, *piece) for i, piece in enumerate(threads.chunks(100, 1e9))]
 
             def fail(i, start, stop):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_edu.kernels import conv_vector
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, check_conv, conv_output_hw
 from tinygrad_edu.kernels.threads import scratch
@@ -21,6 +22,8 @@ def conv2d_forward(x, w, bias, stride: Pair, padding: Pair, dilation: Pair, grou
     oh, ow = conv_output_hw((h, width), (kh, kw), stride, padding, dilation)
     check_conv(x.shape, w.shape, (n, oc, oh, ow), stride, padding, dilation, groups)
     x, w = _ready(x), _ready(w)
+    if conv_vector.forward_suits(x, w):
+        return conv_vector.convolve(x, w, bias, stride, padding, dilation, groups)
     y = np.empty((n, oc, oh, ow), x.dtype)
     filters = w.reshape(1, groups, oc // groups, cg * kh * kw)
     for start, stop, columns in _pieces(n, c * kh * kw, oh * ow, x.dtype):
@@ -37,6 +40,8 @@ def conv2d_input_grad(g, w, input_hw: Pair, stride: Pair, padding: Pair, dilatio
     gx_shape = (n, cg * groups, *input_hw)
     check_conv(gx_shape, w.shape, g.shape, stride, padding, dilation, groups)
     g, w = _ready(g), _ready(w)
+    if conv_vector.input_grad_suits(g, w, stride, padding, dilation):
+        return conv_vector.input_grad(g, w, padding, dilation, groups)
     gx = np.zeros(gx_shape, g.dtype)
     filters = w.reshape(1, groups, oc // groups, cg * kh * kw).swapaxes(2, 3)
     for start, stop, columns in _pieces(n, cg * groups * kh * kw, oh * ow, g.dtype):
@@ -51,6 +56,8 @@ def conv2d_weight_grad(x, g, kernel_hw: Pair, stride: Pair, padding: Pair, dilat
     cg = c // groups
     check_conv(x.shape, (oc, cg, kh, kw), g.shape, stride, padding, dilation, groups)
     x, g = _ready(x), _ready(g)
+    if conv_vector.forward_suits(x, g):
+        return conv_vector.weight_grad(x, g, kernel_hw, stride, padding, dilation, groups)
     gw = np.zeros((groups, oc // groups, cg * kh * kw), x.dtype)
     for start, stop, columns in _pieces(n, c * kh * kw, oh * ow, x.dtype):
         _unfold(x, columns, start, stop, kh, kw, *stride, *padding, *dilation, oh, ow)

@@ -95,6 +95,7 @@ def linear_backward(
     """
     if activation is not None:
         grad = {"relu": elementwise.relu_grad, "sigmoid": elementwise.sigmoid_grad, "tanh": elementwise.tanh_grad}
+        assert y is not None, "the gradient of an activation is computed from its output"
         g = grad[activation](g, y)
     gx = g @ w if needs[0] else None
     gw = g.T @ x if needs[1] else None

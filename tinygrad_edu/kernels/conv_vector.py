@@ -1,0 +1,237 @@
+"""Convolution of float32 images straight from the image: no columns are ever written to memory.
+
+The output of one image is cut into vectors of neighbouring pixels. For one of them, and for filter weight (c, u, v), the
+pixels needed lie side by side in the image too, at a distance that depends on (c, u, v) only: a table of these
+distances replaces the columns. A tile of several channels by two pixel vectors is then one run of a micro-kernel.
+
+To have pixels side by side with any stride, and no borders to care about, the image is first copied into a work array
+with its zero padding; with a stride of s, pixels that are s apart are put next to each other there ("phases").
+The input gradient is the same convolution, of the output's gradient with the mirrored filters.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.kernels.compiler import compiled
+from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
+from tinygrad_edu.kernels.threads import chunks, run_chunks, scratch
+from tinygrad_edu.kernels.vector import (
+    ACCUMULATE,
+    FEW_ROWS,
+    LANES,
+    RELU,
+    ROWS,
+    packed_few,
+    packed_tile,
+    scattered_tile,
+    transpose,
+    usable,
+)
+
+
+class Plan(NamedTuple):
+    """Where everything is, for images of one size under filters of one size. Distances in the work array are bytes."""
+
+    layout: tuple[int, int, int, int, int, int]  # rows and columns of a phase, stride, padding
+    plane: int  # numbers per channel in the work array
+    window: np.ndarray  # distance of filter weight (c, u, v) from the patch's corner; a multiple of ROWS of them
+    pixels: np.ndarray  # distance of output pixel (i, j)'s patch from that of pixel (0, 0)
+    vectors: np.ndarray  # for each vector of output pixels: its patches' distance, its place in the output, its lanes
+    out_hw: Pair
+
+
+@functools.lru_cache(maxsize=256)
+def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Plan:
+    oh, ow = conv_output_hw(hw, kernel, stride, padding, dilation)
+    (sh, sw), (dh, dw) = stride, dilation
+    rows, columns = (-(-(size + 2 * p) // s) for size, p, s in zip(hw, padding, stride, strict=True))
+    plane = sh * sw * rows * columns
+
+    def place(c: int, y: int, x: int) -> int:
+        phase = (y % sh) * sw + x % sw
+        return 4 * (c * plane + (phase * rows + y // sh) * columns + x // sw)
+
+    window = [place(c, u * dh, v * dw) for c in range(channels) for u in range(kernel[0]) for v in range(kernel[1])]
+    window += [0] * (-len(window) % ROWS)
+    pixels = [4 * (i * columns + j) for i in range(oh) for j in range(ow)]
+    vectors = [
+        (4 * (i * columns + j), 4 * (i * ow + j), min(LANES, ow - j)) for i in range(oh) for j in range(0, ow, LANES)
+    ]
+    if len(vectors) % 2:
+        vectors.append((*vectors[-1][:2], 0))
+    layout = (rows, columns, *stride, *padding)
+    return Plan(layout, plane, *(np.array(table, np.int64) for table in (window, pixels, vectors)), (oh, ow))
+
+
+def forward_suits(x: np.ndarray, w: np.ndarray) -> bool:
+    """Whether `convolve` is correct and fast for these arrays."""
+    return x.dtype == w.dtype == np.float32 and x.size > 0 and w.size > 0 and usable()
+
+
+def input_grad_suits(g, w, stride: Pair, padding: Pair, dilation: Pair) -> bool:
+    """Whether the input gradient is a plain convolution: stride 1, and no more padding than the filter reaches."""
+    narrow = all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, w.shape[2:], strict=True))
+    return stride == (1, 1) and narrow and forward_suits(g, w)
+
+
+def convolve(
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+    relu: bool = False,
+) -> np.ndarray:  # fmt: skip
+    """The forward convolution, optionally followed by relu while the result is still in registers."""
+    (n, channels, *hw), (oc, cg, *kernel) = x.shape, w.shape
+    plan = make_plan(cg, tuple(hw), tuple(kernel), stride, padding, dilation)
+    depth, each = cg * kernel[0] * kernel[1], oc // groups
+    weights = scratch("weights", groups * _packed_rows(each) * (depth + 1))
+    packed, starts = weights[: groups * _packed_rows(each) * depth], weights[groups * _packed_rows(each) * depth :]
+    _pack(w.reshape(groups, each, depth), np.empty(0, np.float32) if bias is None else bias, packed, starts)
+    y = np.empty((n, oc, *plan.out_hw), np.float32)
+    mode = RELU if relu else 0
+
+    def task(i: int, start: int, stop: int) -> None:
+        work = scratch("image", channels * plan.plane + 2 * LANES)
+        work[:] = 0
+        _convolve(
+            start, stop, x, packed, starts, y, work, plan.window, plan.vectors, plan.layout, plan.plane, groups, depth,
+            mode,
+        )  # fmt: skip
+
+    run_chunks(task, chunks(n, 2.0 * y.size * depth))
+    return y
+
+
+def input_grad(g: np.ndarray, w: np.ndarray, padding: Pair, dilation: Pair, groups: int) -> np.ndarray:
+    """The gradient of a stride-1 convolution's image: g convolved with the mirrored filters, input and output swapped."""
+    oc, cg, kh, kw = w.shape
+    mirrored = w.reshape(groups, oc // groups, cg, kh, kw)[..., ::-1, ::-1].swapaxes(1, 2)
+    filters = np.ascontiguousarray(mirrored).reshape(groups * cg, oc // groups, kh, kw)
+    full = (dilation[0] * (kh - 1) - padding[0], dilation[1] * (kw - 1) - padding[1])
+    return convolve(g, filters, None, (1, 1), full, dilation, groups)
+
+
+def weight_grad(
+    x: np.ndarray, g: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> np.ndarray:
+    """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met.
+
+    A tile is ROWS weights by two vectors of output channels, and the long dimension is the pixels of an image. The
+    channels have to lie side by side for that, so each g[n] is transposed.
+    """
+    (n, channels, *hw), oc = x.shape, g.shape[1]
+    cg, each, pixels = channels // groups, oc // groups, g.shape[2] * g.shape[3]
+    plan = make_plan(cg, tuple(hw), kernel, stride, padding, dilation)
+    depth, width = cg * kernel[0] * kernel[1], -(-oc // LANES) * LANES
+    pieces = chunks(n, 2.0 * g.size * depth)
+    parts = np.zeros((len(pieces), groups, depth, each), np.float32)
+
+    def task(i: int, start: int, stop: int) -> None:
+        work, slopes = scratch("image", channels * plan.plane + 2 * LANES), scratch("slopes", pixels * width)
+        work[:] = 0
+        _weight_grad(
+            start, stop, x, g, parts[i], work, slopes, plan.window, plan.pixels, plan.layout, plan.plane, width
+        )  # fmt: skip
+
+    run_chunks(task, pieces)
+    total = parts[0] if len(parts) == 1 else np.add.reduce(parts)
+    return np.ascontiguousarray(total.swapaxes(1, 2)).reshape(oc, cg, *kernel)
+
+
+@compiled(inline="always")
+def _tile_rows(left):
+    """How many rows the next tile has when `left` are left."""
+    return FEW_ROWS if left <= FEW_ROWS else ROWS
+
+
+def _packed_rows(count: int) -> int:
+    """The rows of all tiles that `count` rows are cut into."""
+    left = count % ROWS
+    return count - left + (0 if left == 0 else FEW_ROWS if left <= FEW_ROWS else ROWS)
+
+
+@compiled()
+def _pack(w, bias, packed, starts):
+    """Filters in the order in which the tiles read them: [group][tile][depth][row in tile]; missing rows are zeros."""
+    groups, each, depth = w.shape
+    at, row = 0, 0
+    for group in range(groups):
+        first = 0
+        while first < each:
+            rows = _tile_rows(each - first)
+            for i in range(rows):
+                exists = first + i < each
+                starts[row + i] = bias[group * each + first + i] if exists and bias.size > 0 else np.float32(0)
+                for k in range(depth):
+                    packed[at + k * rows + i] = w[group, first + i, k] if exists else np.float32(0)
+            at += rows * depth
+            row += rows
+            first += rows
+
+
+@compiled()
+def _spread(image, work, layout, plane):
+    """Copy an image into the work array: into the middle of its padding, and with strides into its phases."""
+    rows, columns, sh, sw, ph, pw = layout
+    channels, h, w = image.shape
+    for c in range(channels):
+        for y in range(h):
+            line = c * plane + (((y + ph) % sh) * sw * rows + (y + ph) // sh) * columns
+            if sw == 1:
+                target = work[line + pw : line + pw + w]
+                for j in range(w):
+                    target[j] = image[c, y, j]
+            else:
+                for j in range(w):
+                    work[line + ((j + pw) % sw) * rows * columns + (j + pw) // sw] = image[c, y, j]
+
+
+@compiled()
+def _convolve(start, stop, x, packed, starts, y, work, window, vectors, layout, plane, groups, depth, mode):
+    oc, pixels = y.shape[1], y.shape[2] * y.shape[3]
+    each, table = oc // groups, window.ctypes.data
+    for n in range(start, stop):
+        _spread(x[n], work, layout, plane)
+        weights, bias = packed.ctypes.data, starts.ctypes.data
+        for group in range(groups):
+            image = work.ctypes.data + 4 * group * (x.shape[1] // groups) * plane
+            first = 0
+            while first < each:
+                rows, valid = _tile_rows(each - first), min(ROWS, each - first)
+                out = y.ctypes.data + 4 * (n * oc + group * each + first) * pixels
+                for j in range(0, vectors.shape[0], 2):
+                    here, next_ = vectors[j], vectors[j + 1]
+                    result = (
+                        depth, out + here[1], next_[1] - here[1], 4 * pixels, here[2], next_[2], valid, bias, mode
+                    )  # fmt: skip
+                    factors = (weights, image + here[0], next_[0] - here[0], table)
+                    if rows == ROWS:
+                        packed_tile(result, factors)
+                    else:
+                        packed_few(result, factors)
+                weights += 4 * rows * depth
+                bias += 4 * rows
+                first += rows
+
+
+@compiled()
+def _weight_grad(start, stop, x, g, part, work, slopes, window, pixels, layout, plane, width):
+    """part[group, (c,u,v), o] += the sum over the images from start to stop."""
+    groups, depth, each = part.shape
+    oc = g.shape[1]
+    for n in range(start, stop):
+        _spread(x[n], work, layout, plane)
+        transpose(g.ctypes.data + 4 * n * oc * pixels.size, oc, pixels.size, slopes.ctypes.data, width)
+        for group in range(groups):
+            image = work.ctypes.data + 4 * group * (x.shape[1] // groups) * plane
+            for o in range(0, each, 2 * LANES):
+                b = slopes.ctypes.data + 4 * (group * each + o)
+                lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
+                for k in range(0, depth, ROWS):
+                    out = part.ctypes.data + 4 * ((group * depth + k) * each + o)
+                    valid = min(ROWS, depth - k)
+                    result = (pixels.size, out, 4 * LANES, 4 * each, lanes0, lanes1, valid, 0, ACCUMULATE)
+                    rows = window.ctypes.data + 8 * k
+                    scattered_tile(result, (image, rows, pixels.ctypes.data, b, 4 * width))

@@ -45,6 +45,18 @@ def test_manual_seed_returns_the_default_generator():
         tgr.default_generator.set_state(before)
 
 
+def test_forking_leaves_the_default_generator_where_it_was():
+    state = tgr.get_rng_state()
+    with tgr.fork_rng():
+        inside = tgr.normal((3,))
+    assert np.array_equal(tgr.get_rng_state(), state)
+    assert np.array_equal(tgr.normal((3,)), inside)
+    tgr.set_rng_state(state)
+    with tgr.fork_rng(enabled=False):
+        assert np.array_equal(tgr.normal((3,)), inside)
+    assert not np.array_equal(tgr.get_rng_state(), state)
+
+
 def test_numpys_global_generator_is_not_touched():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     tgr.normal((100,), generator=fresh(0))

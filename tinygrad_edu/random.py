@@ -18,14 +18,20 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.generator import Generator
 
-__all__ = ["Generator", "default_generator", "drawing_from", "initial_seed", "manual_seed", "seed"]
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+__all__ = [
+    "Generator", "default_generator", "drawing_from", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed",
+    "set_rng_state",
+]  # fmt: skip
 
 default_generator = Generator()
 default_generator.seed()
@@ -68,6 +74,27 @@ def initial_seed() -> int:
 def seed() -> int:
     """Seed the default generator from the operating system, and return the seed."""
     return default_generator.seed()
+
+
+def get_rng_state() -> "Tensor":
+    """Return the default generator's state, a Tensor of bytes."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: "Tensor") -> None:
+    """Let the default generator go on from a state that `get_rng_state` returned."""
+    default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(devices: object = None, enabled: bool = True) -> Iterator[None]:
+    """Draw inside the ``with`` block as if it had not happened for the draws after it. There are no devices to name."""
+    state = default_generator.state_array()
+    try:
+        yield
+    finally:
+        if enabled:
+            default_generator.set_state(state)
 
 
 Shape = tuple[int, ...]

@@ -106,7 +106,7 @@ def record_source(op: "Primitive") -> str:
         put(f"        if kind is float or kind is int: {second} = constant({second}, {data[own[0]]})")
         put(f"        {data[own[1]]} = {second}._data")
         put(f"        if {data[own[0]]}.dtype is not {data[own[1]]}.dtype:")
-        put(f"            {first}, {second} = promoted(OP, {first}, {second})")
+        put(f"            {first}, {second} = promoted({first}, {second})")
         put(f"            {data[own[0]]} = {first}._data; {data[own[1]]} = {second}._data")
     else:
         for public, a in zip(publics, own, strict=True):
@@ -116,7 +116,7 @@ def record_source(op: "Primitive") -> str:
             mixed = " is ".join(f"{data[a]}.dtype" for a in op.mixes)
             names = ", ".join(public for public, a in zip(publics, own, strict=True) if a in op.mixes)
             put(f"        if not ({mixed}):")
-            put(f"            {names} = promoted(OP, {names})")
+            put(f"            {names} = promoted({names})")
             put("            " + "; ".join(f"{data[a]} = {publics[own.index(a)]}._data" for a in op.mixes))
     if op.float_result:
         test = " and ".join(f"{data[a]}.dtype.kind == 'f'" for a in own)

@@ -5,7 +5,7 @@ from typing import Any
 __all__ = ["cuda", "device"]
 
 
-class device:  # noqa: N801 - PyTorch's name
+class device:
     """Where a tensor lives. Everything lives on the CPU; other names can be spelt but not used.
 
     >>> import tinygrad_edu as tg
@@ -53,7 +53,7 @@ def require_cpu(where: Any) -> None:
         )
 
 
-class cuda:  # noqa: N801 - PyTorch's name
+class cuda:
     """What PyTorch programs ask before they choose a device."""
 
     @staticmethod

@@ -14,7 +14,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class dtype:  # noqa: N801 - PyTorch's name
+class dtype:
     """The type of a tensor's elements, such as ``tg.float32``.
 
     Attributes
@@ -151,7 +151,7 @@ def _join(kinds: list[dtype]) -> dtype | None:
     return result
 
 
-class finfo:  # noqa: N801 - PyTorch's name
+class finfo:
     """Machine limits of a floating type: ``eps``, ``max``, ``min``, ``tiny``, ``bits``."""
 
     def __init__(self, type: dtype | None = None):
@@ -162,7 +162,7 @@ class finfo:  # noqa: N801 - PyTorch's name
         self.resolution = builtins.float(info.resolution)
 
 
-class iinfo:  # noqa: N801 - PyTorch's name
+class iinfo:
     """Limits of an integer type: ``max``, ``min``, ``bits``."""
 
     def __init__(self, type: dtype):

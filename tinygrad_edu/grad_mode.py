@@ -85,7 +85,7 @@ class _Switch:
         return wrapper
 
 
-class no_grad(_Switch):  # noqa: N801 - PyTorch's name
+class no_grad(_Switch):
     """Do not record: results have ``requires_grad=False``. Use it for evaluation and parameter updates.
 
     >>> import tinygrad_edu as tg
@@ -99,13 +99,13 @@ class no_grad(_Switch):  # noqa: N801 - PyTorch's name
     target = False
 
 
-class enable_grad(_Switch):  # noqa: N801 - PyTorch's name
+class enable_grad(_Switch):
     """Record again inside a :class:`no_grad` block."""
 
     target = True
 
 
-class inference_mode(_Switch):  # noqa: N801 - PyTorch's name
+class inference_mode(_Switch):
     """Like :class:`no_grad`; here both cost the same, the name is kept so that PyTorch programs run."""
 
     def __init__(self, mode: bool = True) -> None:
@@ -123,7 +123,7 @@ class inference_mode(_Switch):  # noqa: N801 - PyTorch's name
             mode.enabled, mode.inference = True, False
 
 
-class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name
+class set_grad_enabled(_Switch):
     """Turn recording on or off, at once as a function call, and until the end of the block as a context manager."""
 
     def __init__(self, mode: bool) -> None:

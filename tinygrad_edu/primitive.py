@@ -15,25 +15,26 @@ A rule is written once and used twice. With ``create_graph=True`` it runs as it 
 backward pass it runs on plain arrays: :func:`on_arrays` makes a copy of it that sees every op as its array function.
 """
 
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature, unwrap
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import codegen, dtypes
+from tinygrad_edu.array_rules import on_arrays, reads_of
 from tinygrad_edu.engine import add
 from tinygrad_edu.errors import ShapeError, message
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.graph import Node, tick
+from tinygrad_edu.operands import as_float, broadcast_error, constant, promoted, track_view
+from tinygrad_edu.registry import observers, registry
 from tinygrad_edu.tensor import Tensor, wrap
 
-__all__ = ["Primitive", "composite", "observers", "primitive", "registry"]
-
-registry: dict[str, "Primitive | Composite"] = {}
-observers: list[Callable[[str, tuple, dict, Any], None]] = []  # called for every executed op, see visualize
+__all__ = [
+    "Composite", "Primitive", "as_float", "broadcast_error", "composite", "constant", "observers", "on_arrays", "primitive", "promoted",
+    "public_signature", "reads_of", "registry", "track_view",
+]  # fmt: skip
 
 
 class Primitive:
@@ -331,97 +332,6 @@ def notify(op: Primitive, arguments: tuple, parameters: dict, out: Tensor) -> No
         observer(op.name, arguments, parameters, out)
 
 
-_constants: dict[Any, Tensor] = {}
-
-
-def constant(value: Any, like: Any) -> Tensor:
-    """Return a Python number as a Tensor that mixes with the array `like` as PyTorch says: weakly."""
-    key = (value, value.__class__, like.dtype.char, like.__class__)
-    found = _constants.get(key)
-    if found is None:
-        kind = dtypes.of_number(value)
-        own = dtypes.from_numpy_dtype(like.dtype)
-        array = np.array(value).astype((own if own.category >= kind.category else kind).numpy)
-        found = wrap(array if like.__class__ is np.ndarray else array[()])
-        if len(_constants) > 4096:
-            _constants.clear()
-        if value:  # 0.0 == -0.0, so a zero must not be looked up by value
-            _constants[key] = found
-    return found
-
-
-def promoted(op: Primitive, *tensors: Tensor) -> list[Tensor]:
-    """Cast mixed operands to their common type; the casts are recorded, so gradients return in each operand's own type."""
-    kind = dtypes.result_numpy_dtype(*(t._data for t in tensors))
-    ours = dtypes.from_numpy_dtype(kind)
-    return [t if t._data.dtype == kind else registry["cast"].function(t, ours) for t in tensors]
-
-
-def as_float(tensor: Tensor) -> Tensor:
-    """Return an integer or bool tensor in the default floating type; floats pass."""
-    return tensor if tensor._data.dtype.kind == "f" else registry["cast"].function(tensor, dtypes.get_default_dtype())
-
-
-def broadcast_error(name: str, shapes: list[tuple]) -> ShapeError:
-    """Compose E104: shapes that do not broadcast, naming the axis and the two sizes."""
-    width = max(len(s) for s in shapes)
-    padded = [(1,) * (width - len(s)) + s for s in shapes]
-    for axis in range(width - 1, -1, -1):
-        sizes = sorted({s[axis] for s in padded} - {1})
-        if len(sizes) > 1:
-            facts = (
-                f"shapes {' and '.join(map(str, shapes))} do not broadcast: at non-singleton dimension {axis} "
-                f"the sizes are {' and '.join(str(s[axis]) for s in padded)}."
-            )
-            return ShapeError(
-                message("E104", name, facts, "sizes must be equal or 1 there; see x.reshape, x.unsqueeze or x.T.")
-            )
-    return ShapeError(message("E104", name, f"shapes {shapes} do not fit.", "make them equal."))
-
-
-def track_view(out: Tensor, source: Tensor) -> None:
-    """Note that `out` shares the memory of `source`, so that in-place writes through either are seen by both."""
-    mine, theirs = out._data, source._data
-    base = getattr(mine, "base", None)
-    if base is None or (base is not theirs and base is not getattr(theirs, "base", None)):
-        return
-    root = source if source._base is None else source._base
-    out._base = root
-    if root.node is not None and not root.node.is_leaf:
-        root._views.append(weakref.ref(out))
-
-
-# ---- rules on arrays --------------------------------------------------------------------------------------------------------
-def reads_of(rule: Callable) -> tuple[str, ...]:
-    """Return what a rule reads: its parameter names after the gradient."""
-    return rule.__code__.co_varnames[1 : rule.__code__.co_argcount]
-
-
-_array_worlds: dict[int, dict[str, Any]] = {}
-
-
-def on_arrays(function: Callable) -> Callable:
-    """Return a copy of `function` in whose world every op is its array function, so that it maps arrays to arrays."""
-    world = _array_worlds.get(id(function.__globals__))
-    if world is None:
-        world = _array_worlds[id(function.__globals__)] = dict(function.__globals__)
-        for name, value in list(world.items()):
-            if isinstance(value, FunctionType):
-                world[name] = _array_version(value)
-    copy = FunctionType(function.__code__, world, function.__name__, function.__defaults__, function.__closure__)
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
-
-
-def _array_version(function: FunctionType) -> Callable:
-    op = getattr(function, "op", None)
-    if isinstance(op, Primitive):
-        return op.forward if not op.variadic else lambda tensors, *a, **k: op.forward(*tensors, *a, **k)
-    if function.__module__.startswith("tinygrad_edu.ops"):
-        return on_arrays(function)
-    return function
-
-
 def public_signature(op: Primitive) -> Signature:
     """Return the signature users see: PyTorch's argument names."""
     positional, keyword = Parameter.POSITIONAL_OR_KEYWORD, op.declared.__code__.co_kwonlyargcount
@@ -435,8 +345,3 @@ def public_signature(op: Primitive) -> Signature:
         kinds = [positional] * len(op.parameters)
     entries += [Parameter(n, k, default=d) for (n, d), k in zip(op.parameters.items(), kinds, strict=True)]
     return Signature(entries)
-
-
-def ops() -> Iterator["Primitive | Composite"]:
-    """Iterate over every declared op."""
-    return iter(registry.values())

@@ -133,14 +133,14 @@ def getitem(input, key):
 
 # ---- writing ----------------------------------------------------------------------------------------------------------------
 @primitive(method=False, names=("input", "value"))
-def put(x, value, /, basic, advanced):
+def setitem(x, value, /, basic, advanced):
     """Copy of `x` in which the elements at the key are `value`, which has the shape of what the key names."""
     out = np.array(x)
     _assign(out, basic, advanced, value)
     return out
 
 
-put.derivative(
+setitem.derivative(
     x=lambda g, basic, advanced: clear(g, basic, advanced),
     value=lambda g, basic, advanced: fetch(g, basic, advanced),
 )
@@ -182,7 +182,7 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     if recorded:
         given = convert(value if isinstance(value, Tensor) else wrap(np.asarray(value)), self.dtype)
         shape = _shape_at(self._data.shape, basic, advanced)
-        inplace.overwrite(self, put, _broadcast_value(given, shape), basic=basic, advanced=advanced)
+        inplace.overwrite(self, setitem, _broadcast_value(given, shape), basic=basic, advanced=advanced)
         return
     array = self.array()
     values = value._data if isinstance(value, Tensor) else value
@@ -245,7 +245,7 @@ def index_put(input, indices, values, accumulate=False):
     if advanced is None:
         raise IndexError("index_put: indices hold no tensor. Fix: x[...] = values writes everywhere.")
     if not accumulate:
-        return put(input, convert(values, input.dtype), basic, advanced)
+        return setitem(input, convert(values, input.dtype), basic, advanced)
     return input + index_spread(convert(values, input.dtype), input._data.shape, advanced)
 
 

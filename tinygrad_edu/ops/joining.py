@@ -30,7 +30,10 @@ def _explain_cat(error: Exception, *tensors: Tensor, dim: int = 0) -> Exception 
         return RuntimeError("cat: expected a non-empty list of Tensors.")
     odd = next((i for i, s in enumerate(shapes) if len(s) != len(shapes[0])), None)
     if odd is not None:
-        facts = f"tensors must have same number of dimensions: got {len(shapes[0])} (tensor 0, shape {shapes[0]}) and {len(shapes[odd])} (tensor {odd}, shape {shapes[odd]})."
+        facts = (
+            f"tensors must have same number of dimensions: got {len(shapes[0])} (tensor 0, shape {shapes[0]}) and "
+            f"{len(shapes[odd])} (tensor {odd}, shape {shapes[odd]})."
+        )
         return ShapeError(message("", "cat", facts, "x.unsqueeze(0), or tg.stack for a new dimension."))
     rest = [s[:dim] + s[dim + 1 :] for s in shapes]
     odd = next(i for i, s in enumerate(rest) if s != rest[0])

@@ -38,7 +38,8 @@ def test_the_next_mirror_helps_out(mirrors, tiny):
 
 
 def test_no_mirror_works(mirrors, tiny, tmp_path):
-    servers = mirrors("lacks everything", "breaks off", "has other files")
+    servers = mirrors("lacks everything", "breaks off", "has other files", "good")
+    servers[-1].server.server_close()  # nobody answers there any more
     with pytest.raises(RuntimeError) as caught:
         tiny(servers)(tmp_path / "data")
     text = str(caught.value)

@@ -60,7 +60,7 @@ def test_values_may_be_lists_and_matrices():
         ("", "there is no formula to calculate"),
         ("# nothing", "there is no formula to calculate"),
         ("f = log()", r"log\(\) needs an operand first"),
-        ("f = x / 0 ** -1", "line 1, column 9: .*zero"),
+        ("f = x / 0 ** -1", r"line 1, column 9: 0\.0 cannot be raised to a negative power"),
         ("f = 10.0**10**10 * x", "line 1, column 5: .*(large|range)"),
         ("f = x @ [1, 2]", "line 1, column 5: "),
         ("f = x + [1, [2, 3]]", "line 1, column 9: not a list of numbers"),

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.errors import GraphError, message
 from tinygrad_edu.graph import Node
+from tinygrad_edu.memory import check_saved
 from tinygrad_edu.primitive import reads_of, registry
 from tinygrad_edu.visualize.recording import Call
 
@@ -79,6 +80,7 @@ def readings(node: Node, call: Call | None) -> dict[str, Any]:
                     "draw before backward(), or pass it retain_graph=True, or calculate inside tg.visualize.record().",
                 )
             )
+        check_saved(node)
         return dict(zip(op.reads, node.saved, strict=True))
     values: dict[str, Any] = {**op.parameters, **call.parameters, "out": call.out}
     if op.variadic:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.graph import Leaf, Node
-from tinygrad_edu.memory import latest_write
+from tinygrad_edu.memory import latest_write, version
+from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.visualize.derivatives import readings
 from tinygrad_edu.visualize.recording import Call
 
@@ -62,12 +63,14 @@ def operand(node: Node, call: Call | None, argument: int, parent: int | None) ->
     return Operand(None, None, None if saved is None else np.asarray(saved), saved)
 
 
-def known_values(nodes: list[Node], calls: dict[Node, Call], named: Iterable[Any]) -> dict[Node, np.ndarray]:
-    """The values of as many nodes as possible; ``nodes`` are newest first, ``named`` are tensors the user holds."""
-    known = {tensor.node: np.asarray(tensor._data) for tensor in named if tensor.node is not None}
-    for node in nodes:
-        if isinstance(node, Leaf) and node.variable is not None:
-            known.setdefault(node, np.asarray(node.variable._data))
+def known_values(nodes: list[Node], calls: dict[Node, Call], held: Iterable[Tensor]) -> dict[Node, np.ndarray]:
+    """The values of as many nodes as possible; ``nodes`` are newest first, ``held`` are tensors that the user holds."""
+    oldest = min((node.number for node in nodes if not node.is_leaf), default=0)
+    unwritten = latest_write() < oldest
+    leaves = [node.variable for node in nodes if isinstance(node, Leaf) and node.variable is not None]
+    # What was written over after it was read is not what the operations have seen.
+    current = [t for t in [*held, *leaves] if t.node is not None and (unwritten or never_written(t._data))]
+    known = {tensor.node: np.asarray(tensor._data) for tensor in current}
     for node in nodes:
         if node in calls:
             known[node] = calls[node].out
@@ -75,12 +78,15 @@ def known_values(nodes: list[Node], calls: dict[Node, Call], named: Iterable[Any
             known |= {source: value for source, value in pairs if source is not None}
         elif not node.is_leaf and node.saved is not None:
             learn_from_saved(node, known)
-    oldest = min((node.number for node in nodes if not node.is_leaf), default=0)
-    if latest_write() < oldest:  # after a write in place a leaf may no longer hold what the operations read
+    if unwritten:
         for node in reversed(nodes):
             if node not in known and not node.is_leaf:
                 calculate_again(node, known)
     return known
+
+
+def never_written(data: Any) -> bool:
+    return not isinstance(data, np.ndarray) or version(data) == 0
 
 
 def learn_from_saved(node: Node, known: dict[Node, np.ndarray]) -> None:

@@ -48,7 +48,7 @@ def draw_graph(
         without it.
     recording : Recording
         What ``with tg.visualize.record() as recording:`` has recorded. Without it only values that the graph still
-        holds are shown.
+        holds are shown, and a constant that no derivative depends on reads ``?``.
     show : sequence of str
         Any of ``"value"``, ``"shape"`` (of arrays), ``"grad"`` and ``"local"``.
     direction : {"right", "down"}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.primitive import registry
+from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.visualize.derivatives import Local
 
 # PyTorch's node names of the operations that are written between or before their operands, and how strongly they bind.
-INFIX = {"Add": ("+", 1), "Sub": ("-", 1), "Mul": ("*", 2), "Div": ("/", 2), "Matmul": ("@", 2), "Pow": ("**", 4)}
+INFIX = {"Add": ("+", 1), "Sub": ("-", 1), "Mul": ("*", 2), "Div": ("/", 2), "Mm": ("@", 2), "Pow": ("**", 4)}
 PREFIX = {"Neg": ("-", 3)}
 ATOM = 9
 FEW = 4  # elements in a row that are shown one by one
@@ -38,7 +41,7 @@ def constant(value: Any) -> Expression:
 
 def operation(op: Any, operands: list[Expression], parameters: dict[str, Any]) -> Expression:
     """The formula of an operation, such as ``(x + y) ** 2`` or ``sum(x, dim=1)``."""
-    kind = op.node_name.rstrip("0123456789").removesuffix("Backward")
+    kind = torch_name(op)
     if kind == "Pow" and "exponent" in parameters:
         operands, parameters = [*operands, Expression(number(parameters["exponent"]))], {}
     shown = {k: v for k, v in parameters.items() if not is_default(v, op.parameters.get(k))}
@@ -55,10 +58,26 @@ def operation(op: Any, operands: list[Expression], parameters: dict[str, Any]) -
         inner = operands[0]
         return Expression(f"{symbol}({inner})" if inner.strength <= strength else f"{symbol}{inner}", strength)
     options = [f"{name}={short(value)}" for name, value in shown.items()]
-    return Expression(f"{op.name.strip('_')}({', '.join([*operands, *options])})")
+    return Expression(f"{public_name(op)}({', '.join([*operands, *options])})")
+
+
+def torch_name(op: Any) -> str:
+    return op.node_name.rstrip("0123456789").removesuffix("Backward")
+
+
+def public_name(op: Any) -> str:
+    """What a user calls an op: ``sum`` for the primitive ``sum_along``, ``cat`` for ``join``."""
+    from tinygrad_edu.nn import functional
+
+    if hasattr(Tensor, op.name) or hasattr(functional, op.name):
+        return op.name.strip("_")
+    common = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", torch_name(op)).lower()
+    return common if common in registry else op.name.strip("_")
 
 
 def is_default(value: Any, default: Any) -> bool:
+    if value is None or value is False:
+        return True
     return type(value) is type(default) and not isinstance(value, np.ndarray) and value == default
 
 
@@ -66,7 +85,9 @@ def short(value: Any) -> str:
     """A parameter as it is written in a call, when that is short."""
     if isinstance(value, bool | int | float | np.generic):
         return str(value) if isinstance(value, bool) else number(value)
-    text = str(value) if isinstance(value, tuple | list | str | None.__class__) else "…"
+    if isinstance(value, tuple | list) and len(value) == 1:
+        return short(value[0])
+    text = str(value) if isinstance(value, tuple | list | str) else "…"
     return text if len(text) <= 12 else "…"
 
 

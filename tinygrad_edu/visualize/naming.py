@@ -23,7 +23,7 @@ def named_tensors(scope: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
     from tinygrad_edu import nn
 
     for name, value in list(scope.items()):
-        if name.startswith("_"):  # private, and the notebook's own _, __ and _12
+        if name.startswith("_") or not name.isidentifier():  # private, the notebook's own _12, a debugger's own
             continue
         if isinstance(value, Tensor):
             yield name, value

@@ -105,7 +105,7 @@ def _checked_ids(input: Tensor, weight: Tensor, op: str) -> np.ndarray:
     if ids.dtype.kind not in "iu":
         facts = f"expected 'indices' to be integers, but got {input.dtype.name}; they are row numbers of the table."
         raise DtypeError(message("E108", op, facts, "input.long()."))
-    if ids.size and not (0 <= ids.min() and ids.max() < weight.shape[0]):
+    if ids.size and not (ids.min() >= 0 and ids.max() < weight.shape[0]):
         facts = f"index out of range in self: the numbers go from {ids.min()} to {ids.max()}, the table has {weight.shape[0]} rows."
         raise IndexOutOfRangeError(message("E107", op, facts, "a larger num_embeddings, or other numbers."))
     return ids

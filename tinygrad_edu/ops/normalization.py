@@ -1,3 +1,346 @@
-"""(being written)"""
+"""Normalization: values brought to mean 0 and variance 1, over the batch, the features, or groups of channels."""
 
-__all__: list[str] = []
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinygrad_edu import kernels
+from tinygrad_edu.errors import ShapeError, ValueRangeError, message
+from tinygrad_edu.memory import note_write
+from tinygrad_edu.ops.exponential import rsqrt
+from tinygrad_edu.ops.reduction import mean_along, sum_along
+from tinygrad_edu.ops.shape import reshape_to
+from tinygrad_edu.ops.workspace import Workspace
+from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.tensor import Tensor, wrap
+
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
+
+
+# ---- the derivative they share ----------------------------------------------------------------------------------------------
+def _standard(x, dims, eps):
+    """Return (x - mean) * rstd and rstd = 1 / sqrt(var + eps), statistics taken over `dims`."""
+    centred = x - mean_along(x, dims, True)
+    rstd = rsqrt(mean_along(centred * centred, dims, True) + eps)
+    return centred * rstd, rstd
+
+
+def _standard_slope(g, x, dims, eps):
+    """Gradient through the standardization: mean and variance depend on x too, which takes two means off."""
+    normal, rstd = _standard(x, dims, eps)
+    return rstd * (g - mean_along(g, dims, True) - normal * mean_along(g * normal, dims, True))
+
+
+def _but_channels(shape):
+    """All dimensions except the channels', and the shape that lines a number per channel up with them."""
+    return (0, *range(2, len(shape))), (1, shape[1], *(1,) * (len(shape) - 2))
+
+
+# ---- over the batch ---------------------------------------------------------------------------------------------------------
+@primitive(method=False, names=("input", "weight", "bias"), node_name="NativeBatchNormBackward0")
+def batch_standardize(x, w=None, b=None, /, eps=1e-5, work=None):
+    """(x - mean) / sqrt(var + eps) * w + b with the statistics of the batch; leaves mean, var and rstd in `work`."""
+    y, work.mean, work.var, work.rstd = kernels.batch_norm_forward(x, w, b, eps)
+    return y
+
+
+def _batch_x(g, x, w, eps):
+    dims, column = _but_channels(x.shape)
+    return _standard_slope(g if w is None else g * reshape_to(w, column), x, dims, eps)
+
+
+def _batch_w(g, x, eps):
+    dims, _ = _but_channels(x.shape)
+    return sum_along(g * _standard(x, dims, eps)[0], dims, False)
+
+
+batch_standardize.derivative(x=_batch_x, w=_batch_w, b=lambda g: sum_along(g, _but_channels(g.shape)[0], False))
+batch_standardize.derivative_on_arrays(
+    lambda g, needs, x, w, work: kernels.batch_norm_backward(g, x, w, work.mean, work.rstd)
+)
+
+
+@composite(method=False)
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Batch normalization [1]_, y = (x - mean) / sqrt(var + eps) * weight + bias, channel by channel.
+
+    Parameters
+    ----------
+    input : Tensor (N, C) or (N, C, ...)
+    running_mean, running_var : Tensor (C,) or None
+        Used instead of the batch's statistics when not training; while training they move towards them by `momentum`, the
+        variance unbiased.
+    weight, bias : Tensor (C,), optional
+    training : bool
+        Normalize with the statistics of this batch.
+
+    Raises
+    ------
+    ValueError
+        While training on one value per channel (E112), whose variance is 0.
+
+    References
+    ----------
+    .. [1] S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015, arXiv:1502.03167.
+    """
+    _check_channels(input, "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False.")
+        return _with_known_statistics(input, running_mean, running_var, weight, bias, eps)
+    count = input.numel() // max(1, input.shape[1])
+    if count == 1:
+        facts = (
+            f"Expected more than 1 value per channel when training, got input size {tuple(input.shape)}: the variance of "
+            "one value is 0."
+        )
+        fix = (
+            "DataLoader(..., drop_last=True) leaves a last batch of one out, model.eval() uses the running statistics."
+        )
+        raise ValueRangeError(message("E112", "batch_norm", facts, fix))
+    work = Workspace()
+    out = batch_standardize(input, weight, bias, eps, work)
+    if running_mean is not None:
+        _move(running_mean, work.mean, momentum)
+    if running_var is not None:
+        _move(running_var, work.var * (count / max(1, count - 1)), momentum)
+    return out
+
+
+def _check_channels(input: Tensor, op: str, **per_channel: Tensor | None) -> None:
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{op}(): argument 'input' must be Tensor, not {type(input).__name__}. Fix: tg.tensor(...) first."
+        )
+    if input.ndim < 2:
+        facts = f"expected an input of at least 2 dimensions (N, C, ...), got {tuple(input.shape)}."
+        raise ShapeError(message("E113", op, facts, "x.unsqueeze(0) adds the batch."))
+    channels = input.shape[1]
+    for name, tensor in per_channel.items():
+        if tensor is not None and tensor.numel() != channels:
+            raise ShapeError(
+                message(
+                    "E113",
+                    op,
+                    f"{name} should contain {channels} elements not {tensor.numel()}: the input {tuple(input.shape)} has "
+                    f"{channels} channels in dimension 1.",
+                    f"num_features={channels} in the layer.",
+                )
+            )
+
+
+def _move(running: Tensor, value: np.ndarray, momentum: float) -> None:
+    """running = (1 - momentum) * running + momentum * value, in place and outside the graph."""
+    array = running.array()
+    array += (momentum * (value - array)).astype(array.dtype)
+    note_write(array, "batch_norm's running statistics")
+
+
+def _with_known_statistics(input, running_mean, running_var, weight, bias, eps):
+    """y = x * scale + shift, with the statistics of the past as constants."""
+    _, column = _but_channels(input.shape)
+    kind = input._data.dtype
+    rstd = (1.0 / np.sqrt(running_var._data + eps)).astype(kind)
+    scale = wrap(rstd) if weight is None else weight * wrap(rstd)
+    shift = -scale * wrap(running_mean._data.astype(kind))
+    if bias is not None:
+        shift = shift + bias
+    return input * reshape_to(scale, column) + reshape_to(shift, column)
+
+
+@composite(method=False)
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Instance normalization [1]_: every channel of every sample by its own statistics, input (N, C, ...).
+
+    References
+    ----------
+    .. [1] D. Ulyanov et al., "Instance normalization", 2016, arXiv:1607.08022.
+    """
+    _check_channels(
+        input, "instance_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("instance_norm: Expected running_mean and running_var when use_input_stats=False.")
+        return _with_known_statistics(input, running_mean, running_var, weight, bias, eps)
+    n, c, *rest = input.shape
+    size = math.prod(rest)
+    if size == 1:
+        facts = f"Expected more than 1 spatial element when training, got input size {tuple(input.shape)}."
+        raise ValueRangeError(message("E112", "instance_norm", facts, "images larger than 1x1, or layer_norm."))
+    work = Workspace()
+    out = reshape_to(row_standardize(reshape_to(input, (n * c, size)), None, None, 1, eps, work), (n, c, *rest))
+    if running_mean is not None:
+        _move(running_mean, work.mean.reshape(n, c).mean(0), momentum)
+    if running_var is not None:
+        unbiased = (1.0 / work.rstd**2 - eps) * (size / max(1, size - 1))
+        _move(running_var, unbiased.reshape(n, c).mean(0), momentum)
+    return _scale_channels(out, weight, bias)
+
+
+def _scale_channels(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    _, column = _but_channels(out.shape)
+    if weight is not None:
+        out = out * reshape_to(weight, column)
+    return out if bias is None else out + reshape_to(bias, column)
+
+
+# ---- over the features ------------------------------------------------------------------------------------------------------
+@primitive(method=False, names=("input", "weight", "bias"), node_name="NativeLayerNormBackward0")
+def row_standardize(x, w=None, b=None, /, count=1, eps=1e-5, work=None):
+    """(x - mean) / sqrt(var + eps) * w + b with the statistics of the last `count` dimensions."""
+    dims = tuple(range(x.ndim - count, x.ndim))
+    work.mean = x.mean(dims, keepdims=True)
+    y = x - work.mean
+    work.rstd = (1.0 / np.sqrt(np.mean(y * y, dims, keepdims=True) + eps)).astype(x.dtype)
+    y *= work.rstd
+    if w is not None:
+        y *= w
+    if b is not None:
+        y += b
+    return y
+
+
+def _last(x, count):
+    return tuple(range(len(x.shape) - count, len(x.shape)))
+
+
+def _first(x, count):
+    return tuple(range(len(x.shape) - count))
+
+
+def _summed_over_rows(g, count):
+    return sum_along(g, _first(g, count), False) if len(g.shape) > count else g
+
+
+row_standardize.derivative(
+    x=lambda g, x, w, count, eps: _standard_slope(g if w is None else g * w, x, _last(x, count), eps),
+    w=lambda g, x, count, eps: _summed_over_rows(g * _standard(x, _last(x, count), eps)[0], count),
+    b=lambda g, count: _summed_over_rows(g, count),
+)
+
+
+def _rows_backward(g, needs, x, w, count, work):
+    """The rules above on arrays, with the statistics of the forward pass."""
+    dims, rows = tuple(range(x.ndim - count, x.ndim)), tuple(range(x.ndim - count))
+    normal = (x - work.mean) * work.rstd
+    gb = np.add.reduce(g, rows) if needs[2] else None
+    gw = np.add.reduce(g * normal, rows) if needs[1] else None
+    if not needs[0]:
+        return None, gw, gb
+    slope = g if w is None else g * w
+    normal *= np.mean(slope * normal, dims, keepdims=True)
+    gx = slope - np.mean(slope, dims, keepdims=True)
+    gx -= normal
+    gx *= work.rstd
+    return gx, gw, gb
+
+
+row_standardize.derivative_on_arrays(_rows_backward)
+
+
+@composite(method=False)
+def layer_norm(
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Layer normalization [1]_ over the last dimensions, y = (x - mean) / sqrt(var + eps) * weight + bias.
+
+    Parameters
+    ----------
+    input : Tensor (..., *normalized_shape)
+    normalized_shape : int or sequence of int
+        The last dimensions' lengths, over which mean and variance are taken.
+    weight, bias : Tensor of `normalized_shape`, optional
+
+    References
+    ----------
+    .. [1] J. L. Ba et al., "Layer normalization", 2016, arXiv:1607.06450.
+    """
+    shape = _last_shape(input, normalized_shape, "layer_norm", weight=weight, bias=bias)
+    return row_standardize(input, weight, bias, len(shape), eps, Workspace())
+
+
+def _last_shape(input: Tensor, shape: int | Sequence[int], op: str, **affine: Tensor | None) -> tuple[int, ...]:
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not shape or tuple(input.shape[max(0, input.ndim - len(shape)) :]) != shape:
+        facts = f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], "
+        raise ShapeError(
+            message("E104", op, f"{facts}but got input of size {list(input.shape)}.", "the input's own last sizes.")
+        )
+    for name, tensor in affine.items():
+        if tensor is not None and tuple(tensor.shape) != shape:
+            raise ShapeError(
+                f"{op}: Expected {name} to be of same shape as normalized_shape, {shape}, got {tuple(tensor.shape)}."
+            )
+    return shape
+
+
+@composite(method=False)
+def rms_norm(
+    input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """Root-mean-square normalization [1]_ over the last dimensions, y = x / sqrt(mean(x^2) + eps) * weight.
+
+    Parameters
+    ----------
+    eps : float, optional
+        Defaults to the machine epsilon of the input's type.
+
+    References
+    ----------
+    .. [1] B. Zhang and R. Sennrich, "Root mean square layer normalization", NeurIPS 2019, arXiv:1910.07467.
+    """
+    shape = _last_shape(input, normalized_shape, "rms_norm", weight=weight)
+    if eps is None:
+        eps = float(np.finfo(input._data.dtype).eps)
+    out = input * rsqrt(mean_along(input * input, _last(input, len(shape)), True) + eps)
+    return out if weight is None else out * weight
+
+
+@composite(method=False)
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Group normalization [1]_: the channels of (N, C, ...) in groups, each sample's group by its own statistics.
+
+    Raises
+    ------
+    RuntimeError
+        If the number of channels is not a multiple of `num_groups`.
+
+    References
+    ----------
+    .. [1] Y. Wu and K. He, "Group normalization", ECCV 2018, arXiv:1803.08494.
+    """
+    _check_channels(input, "group_norm", weight=weight, bias=bias)
+    shape = tuple(input.shape)
+    if num_groups < 1 or shape[1] % num_groups:
+        raise RuntimeError(
+            f"group_norm: Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(shape)} and num_groups={num_groups}."
+        )
+    rows = reshape_to(input, (shape[0] * num_groups, shape[1] // num_groups * math.prod(shape[2:])))
+    return _scale_channels(reshape_to(row_standardize(rows, None, None, 1, eps, Workspace()), shape), weight, bias)

@@ -12,7 +12,7 @@ class Workspace:
     differentiated again read from it only what does not depend on the arguments smoothly (an index, never a mean).
     """
 
-    __slots__ = ("index", "mean", "mask", "rstd", "slope", "tile", "var")
+    __slots__ = ("index", "mask", "mean", "rstd", "slope", "tile", "var")
 
     index: Any
     mean: Any

@@ -23,10 +23,10 @@ def run(options: argparse.Namespace) -> None:
     """Execute the command."""
     from tinygrad_edu import nn
     from tinygrad_edu.train import evaluate
-    from tinygrad_edu.utils.checkpoint import CheckpointError, load_checkpoint
     from tinygrad_edu.utils.data import DataLoader
+    from tinygrad_edu.utils.serialization import CheckpointError, load, notes_of
 
-    state, notes = load_checkpoint(options.checkpoint)
+    state, notes = load(options.checkpoint), notes_of(options.checkpoint)
     missing = {"model", "data", "image_size", "classes"} - set(notes)
     if missing:
         raise CheckpointError(

@@ -72,8 +72,8 @@ def train_network(images: digits_data.Images, options: argparse.Namespace) -> An
     """Train, evaluate on the test images, write the curve and the checkpoint; returns the model."""
     import tinygrad_edu as tg
     from tinygrad_edu.train import evaluate, fit
-    from tinygrad_edu.utils.checkpoint import save_checkpoint
-    from tinygrad_edu.utils.data import DataLoader, random_split
+        from tinygrad_edu.utils.data import DataLoader, random_split
+    from tinygrad_edu.utils.serialization import save
     from tinygrad_edu.utils.summary import summary
 
     tg.manual_seed(options.seed)
@@ -106,7 +106,7 @@ def train_network(images: digits_data.Images, options: argparse.Namespace) -> An
         "image_size": str(images.image_size),
         "classes": ",".join(images.classes),
     }
-    saved = save_checkpoint(model.state_dict(), options.save or options.out / "model.safetensors", notes)
+    saved = save(model.state_dict(), options.save or options.out / "model.safetensors", notes)
     print(f"parameters: {saved}")
     draw_curve(
         history, options.out / "training-curve.png", f"{options.model} on {images.name}: test accuracy {accuracy:.2%}"

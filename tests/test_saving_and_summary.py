@@ -6,7 +6,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.nn.models import MLP, CourseCNN, LeNet5
-from tinygrad_edu.utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from tinygrad_edu.utils.serialization import CheckpointError, load, notes_of, save
 from tinygrad_edu.utils.summary import summary
 
 
@@ -47,13 +47,13 @@ class TestCheckpoint:
         from safetensors.numpy import load_file
 
         model = CourseCNN()
-        path = save_checkpoint(model.state_dict(), tmp_path / "m.safetensors", {"note": "five"})
-        state, notes = load_checkpoint(path)
+        path = save(model.state_dict(), tmp_path / "m.safetensors", {"note": "five"})
+        state = load(path)
         other = CourseCNN()
         other.load_state_dict(state)
         x = tg.randn(2, 1, 28, 28)
         assert (model(x) == other(x)).all()
-        assert notes == {"note": "five"}
+        assert notes_of(path) == {"note": "five"}
         assert set(load_file(path)) == set(model.state_dict())
 
     def test_every_dtype(self, tmp_path):
@@ -62,22 +62,46 @@ class TestCheckpoint:
             "scalar": tg.tensor(3),
             "empty": tg.zeros(0, 2),
         }
-        loaded, _ = load_checkpoint(save_checkpoint(state, tmp_path / "m.safetensors"))
+        loaded = load(save(state, tmp_path / "m.safetensors"))
         for key, tensor in state.items():
             assert loaded[key].dtype == tensor.dtype
             assert loaded[key].shape == tensor.shape
             np.testing.assert_array_equal(loaded[key].numpy(), tensor.numpy())
 
     def test_a_truncated_file_is_refused(self, tmp_path):
-        path = save_checkpoint({"w": tg.ones(100)}, tmp_path / "m.safetensors")
+        path = save({"w": tg.ones(100)}, tmp_path / "m.safetensors")
         path.write_bytes(path.read_bytes()[:-10])
         with pytest.raises(CheckpointError, match="E504"):
-            load_checkpoint(path)
+            load(path)
 
     def test_a_failed_save_leaves_the_old_file(self, tmp_path):
-        path = save_checkpoint({"w": tg.ones(3)}, tmp_path / "m.safetensors")
+        path = save({"w": tg.ones(3)}, tmp_path / "m.safetensors")
         before = path.read_bytes()
-        with pytest.raises(TypeError, match="not a Tensor"):
-            save_checkpoint({"w": 3}, path)
+        with pytest.raises(TypeError, match="not plain data"):
+            save({"w": print}, path)
         assert path.read_bytes() == before
         assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+    def test_nested_plain_data(self, tmp_path):
+        w = tg.randn(3, requires_grad=True)
+        run = {
+            "epoch": 3,
+            "best": 0.5,
+            "name": "cnn",
+            "none": None,
+            "state": {"a.b": w, "a": {"b": tg.arange(3)}},
+            "l": [w, (1, True)],
+        }
+        loaded = load(save(run, tmp_path / "run.safetensors"))
+        assert loaded["state"]["a"]["b"].tolist() == [0, 1, 2]
+        assert (loaded["state"]["a.b"] == w.detach()).all()
+        assert loaded["l"][1] == (1, True)
+        assert [loaded[k] for k in ("epoch", "best", "name", "none")] == [3, 0.5, "cnn", None]
+
+    def test_a_hostile_structure_is_refused(self, tmp_path):
+        from safetensors.numpy import save_file
+
+        for structure in ("{", '{"dict": 3}', '{"tensor": "missing"}', '{"exec": "1"}', "[" * 100_000):
+            save_file({"w": np.ones(1)}, tmp_path / "x.safetensors", {"tinygrad_edu.structure": structure})
+            with pytest.raises(CheckpointError, match="E504"):
+                load(tmp_path / "x.safetensors")

@@ -422,9 +422,3 @@ def _old_constructor(name: str, kind: dtypes.dtype) -> Any:
 FloatTensor, DoubleTensor, HalfTensor, LongTensor, IntTensor, ShortTensor, _char, ByteTensor, BoolTensor = (
     _old_constructor(name, kind) for name, kind in _TYPE_NAMES.items()
 )
-
-# The random ones are made with `finish` and `checked_sizes`, so their module is loaded last.
-from tinygrad_edu.ops import sampling  # noqa: E402
-from tinygrad_edu.ops.sampling import *  # noqa: E402, F403
-
-__all__ += sampling.__all__

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu import memory
 from tinygrad_edu.grad_mode import mode
-from tinygrad_edu.ops import inplace, reduction
+from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.accumulate import add_rows
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.dims import normalize_dim
@@ -180,9 +180,11 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     basic = (*basic, ...)
     recorded = mode.enabled and (self.node is not None or (isinstance(value, Tensor) and value.node is not None))
     if recorded:
+        from tinygrad_edu.ops.inplace import overwrite  # loaded after all ops, whose in-place forms it makes
+
         given = convert(value if isinstance(value, Tensor) else wrap(np.asarray(value)), self.dtype)
         shape = _shape_at(self._data.shape, basic, advanced)
-        inplace.overwrite(self, setitem, _broadcast_value(given, shape), basic=basic, advanced=advanced)
+        overwrite(self, setitem, _broadcast_value(given, shape), basic=basic, advanced=advanced)
         return
     array = self.array()
     values = value._data if isinstance(value, Tensor) else value

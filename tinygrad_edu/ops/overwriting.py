@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu import memory
 from tinygrad_edu.grad_mode import mode
-from tinygrad_edu.ops import inplace, reduction
+from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.primitive import broadcast_error, primitive
 from tinygrad_edu.quiet import quietly
@@ -34,7 +34,7 @@ def write(self: Tensor, values: Any, name: str) -> Tensor:
     """
     if self.node is not None and mode.enabled:
         new = np.broadcast_to(np.asarray(values, self._data.dtype), self._data.shape)
-        return inplace.overwrite(self, _named(name), wrap(new))
+        return overwrite(self, _named(name), wrap(new))
     array = self.array()
     if not array.flags.writeable:
         raise RuntimeError(
@@ -44,6 +44,13 @@ def write(self: Tensor, values: Any, name: str) -> Tensor:
     _assign(array, values)
     memory.note_write(array, name)
     return self
+
+
+def overwrite(tensor: Tensor, function: Any, value: Tensor) -> Tensor:
+    """Run a recorded op and write its result into the tensor's memory."""
+    from tinygrad_edu.ops import inplace  # loaded after all ops, whose in-place forms it makes
+
+    return inplace.overwrite(tensor, function, value)
 
 
 def _named(name: str) -> Any:
@@ -84,7 +91,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     if len(given) > len(shape) or any(n not in (1, m) for n, m in zip(given[::-1], shape[::-1], strict=False)):
         raise broadcast_error("copy_", [shape, given])
     if mode.enabled and src.node is not None:
-        return inplace.overwrite(self, _named("copy_"), reduction.broadcast_to(convert(src, self.dtype), shape))
+        return overwrite(self, _named("copy_"), reduction.broadcast_to(convert(src, self.dtype), shape))
     return write(self, np.broadcast_to(src._data, shape), "copy_")
 
 

@@ -1,0 +1,207 @@
+"""Order: sort, topk, unique, searchsorted and counting. The order is found outside the graph; gather carries value and gradient."""
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import message
+from tinygrad_edu.ops.dims import normalize_dim
+from tinygrad_edu.ops.gathering import take_along
+from tinygrad_edu.ops.shape import squeeze
+from tinygrad_edu.primitive import composite
+from tinygrad_edu.tensor import Tensor, wrap
+
+__all__ = [
+    "argsort", "bincount", "bucketize", "histc", "kthvalue", "msort", "searchsorted", "sort", "topk", "unique", "unique_consecutive",
+]  # fmt: skip
+
+SortResult = namedtuple("SortResult", ["values", "indices"])
+TopkResult = namedtuple("TopkResult", ["values", "indices"])
+KthvalueResult = namedtuple("KthvalueResult", ["values", "indices"])
+
+
+def order_of(data: Any, dim: int, descending: bool) -> np.ndarray:
+    """Return the positions that sort `data`, equal elements staying in their order; nan counts as the largest."""
+    data = np.asarray(data)
+    if not data.ndim:
+        return np.zeros((), np.int64)
+    if not descending:
+        return np.argsort(data, dim, kind="stable")
+    backwards = np.argsort(np.flip(data, dim), dim, kind="stable")
+    return data.shape[dim] - 1 - np.flip(backwards, dim)
+
+
+@composite
+def sort(input, dim=-1, descending=False, stable=False):
+    """Sort along `dim`; returns (values, indices). Equal elements keep their order, nan is the largest.
+
+    The gradient of a value goes to the element it came from.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> values, indices = tg.tensor([3, 1, 2]).sort()
+    >>> values.tolist(), indices.tolist()
+    ([1, 2, 3], [1, 2, 0])
+    """
+    dim = normalize_dim(dim, input._data.ndim, "sort")
+    index = wrap(order_of(input._data, dim, descending))
+    return SortResult(take_along(input, index, dim), index)
+
+
+@composite
+def argsort(input, dim=-1, descending=False, stable=False):
+    """The positions (int64) that sort `input` along `dim`."""
+    return wrap(order_of(input._data, normalize_dim(dim, input._data.ndim, "argsort"), descending))
+
+
+@composite
+def msort(input):
+    """Sort along the first dimension; the values alone."""
+    return sort(input, 0).values
+
+
+@composite
+def topk(input, k, dim=-1, largest=True, sorted=True):
+    """The `k` largest (or smallest) elements along `dim`, in order; returns (values, indices).
+
+    Raises
+    ------
+    RuntimeError
+        If there are fewer than `k`.
+    """
+    dim = normalize_dim(dim, input._data.ndim, "topk")
+    size = input._data.shape[dim] if input._data.ndim else 1
+    if not 0 <= k <= size:
+        facts = f"selected index k out of range: k={k}, dimension {dim} of shape {tuple(input._data.shape)} has length {size}."
+        raise RuntimeError(message("", "topk", facts, f"k from 0 to {size}."))
+    order = order_of(input._data, dim, largest)
+    index = wrap(np.ascontiguousarray(order[(slice(None),) * dim + (slice(k),)]) if order.ndim else order)
+    return TopkResult(take_along(input, index, dim), index)
+
+
+@composite
+def kthvalue(input, k, dim=-1, keepdim=False):
+    """The k-th smallest element along `dim`, counting from 1; returns (values, indices)."""
+    dim = normalize_dim(dim, input._data.ndim, "kthvalue")
+    size = input._data.shape[dim] if input._data.ndim else 1
+    if not 1 <= k <= size:
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k={k}, length {size}.")
+    order = order_of(input._data, dim, False)
+    index = wrap(order[(slice(None),) * dim + (slice(k - 1, k),)] if order.ndim else order)
+    values = take_along(input, index, dim)
+    if keepdim or not order.ndim:
+        return KthvalueResult(values, index)
+    return KthvalueResult(squeeze(values, dim), squeeze(index, dim))
+
+
+# ---- distinct elements ------------------------------------------------------------------------------------------------------
+def _unique_parts(parts: tuple, return_inverse: bool, return_counts: bool, shape: tuple) -> Any:
+    values, inverse, counts = parts
+    chosen = [wrap(values)]
+    if return_inverse:
+        chosen.append(wrap(inverse.reshape(shape).astype(np.int64)))
+    if return_counts:
+        chosen.append(wrap(counts.astype(np.int64)))
+    return chosen[0] if len(chosen) == 1 else tuple(chosen)
+
+
+@composite
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The distinct elements in ascending order (or slices along `dim`); not differentiable.
+
+    Returns
+    -------
+    Tensor, or a tuple
+        With `return_inverse` also where each element went, with `return_counts` also how often each occurs.
+    """
+    data = np.asarray(input._data)
+    values, _, inverse, counts = np.unique(data, True, True, True, axis=dim, equal_nan=False)
+    return _unique_parts(
+        (values, inverse, counts), return_inverse, return_counts, data.shape if dim is None else (data.shape[dim],)
+    )
+
+
+@composite
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """Leave out elements equal to the one before (or slices along `dim`); not differentiable."""
+    data = np.asarray(input._data)
+    rows = data.reshape(-1) if dim is None else np.moveaxis(data, dim, 0)
+    flat = rows.reshape(len(rows), -1)
+    new = np.ones(len(rows), np.bool_)
+    new[1:] = (flat[1:] != flat[:-1]).any(1)
+    starts = np.flatnonzero(new)
+    values = rows[starts] if dim is None else np.moveaxis(rows[starts], 0, dim)
+    parts = (values, np.cumsum(new) - 1, np.diff(starts, append=len(rows)))
+    return _unique_parts(parts, return_inverse, return_counts, data.shape if dim is None else (len(rows),))
+
+
+# ---- places and counts ------------------------------------------------------------------------------------------------------
+@composite(method=False)
+def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
+    """Where each value belongs in a sorted sequence (along the last dimension), as int64.
+
+    Parameters
+    ----------
+    right : bool
+        Among equal elements, take the last place instead of the first; ``side="right"`` is another way to say so.
+    """
+    if side not in (None, "left", "right"):
+        raise RuntimeError(f"searchsorted: side can only be 'left' or 'right' but got {side}.")
+    from_right = right or side == "right"
+    values = np.asarray(input._data if isinstance(input, Tensor) else input)
+    keys = np.asarray(sorted_sequence._data)
+    if sorter is not None:
+        keys = np.take_along_axis(keys, sorter._data, -1)
+    where = "right" if from_right else "left"
+    if keys.ndim == 1:
+        found = np.searchsorted(keys, values, where)
+    else:
+        if keys.shape[:-1] != values.shape[:-1]:
+            raise RuntimeError(
+                f"searchsorted: boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
+                f"value tensor must match, but we got boundaries tensor {keys.shape} and input value tensor {values.shape}."
+            )
+        rows = zip(keys.reshape(-1, keys.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
+        found = np.array([np.searchsorted(k, v, where) for k, v in rows]).reshape(values.shape)
+    return wrap(np.asarray(found).astype(np.int32 if out_int32 else np.int64))
+
+
+@composite
+def bucketize(input, boundaries, *, out_int32=False, right=False):
+    """The bucket of each element, between sorted `boundaries`: ``boundaries[i-1] < x <= boundaries[i]`` gives i."""
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@composite
+def bincount(input, weights=None, minlength=0):
+    """Count how often each number 0, 1, 2, ... occurs in a vector; with `weights`, add those up instead."""
+    data = np.asarray(input._data)
+    if data.ndim != 1 or data.dtype.kind not in "iu" or (data.size and data.min() < 0):
+        raise RuntimeError(
+            f"bincount only supports 1-d non-negative integral inputs, got shape {data.shape} of {input.dtype}. Fix: x.flatten().long()."
+        )
+    if weights is None:
+        return wrap(np.bincount(data, minlength=minlength).astype(np.int64, copy=False))
+    if weights._data.shape != data.shape:
+        raise RuntimeError(
+            f"bincount: weights should be of the same length as input, got {tuple(weights._data.shape)} and {data.shape}."
+        )
+    sums = np.bincount(data, np.asarray(weights._data), minlength)
+    return wrap(sums.astype(np.float32, copy=False) if weights._data.dtype == np.float32 else sums)
+
+
+@composite
+def histc(input, bins=100, min=0, max=0):
+    """Counts of elements in `bins` equal intervals from `min` to `max` (by default, from the smallest element to the largest)."""
+    data = np.asarray(input._data).ravel()
+    if data.dtype.kind != "f":
+        raise RuntimeError(f"histc: not implemented for {input.dtype}. Fix: x.float().")
+    low, high = (data.min(), data.max()) if min == max == 0 and data.size else (min, max)
+    if low == high:
+        low, high = low - 1, high + 1
+    if low > high:
+        raise RuntimeError(f"histc: max must be larger than min, got {min} and {max}.")
+    counts = np.histogram(data, bins, (low, high))[0]
+    return wrap(counts.astype(data.dtype))

@@ -157,7 +157,7 @@ def test_arrays_show_few_numbers_and_large_ones_their_range():
     assert shown["data"] == ("= [[0.5, 2],", "[1, 4]]", "shape (2, 2)")
     labels = arrows(drawing)
     assert labels["data", "w * data"] == [""]
-    assert labels["w", "w * data"] == ["∂(w * data)/∂w = \n[[0.5, 2],\n[1, 4]]"]
+    assert labels["w", "w * data"] == ["∂(w * data)/∂w =\n[[0.5, 2],\n[1, 4]]"]
     assert labels["b", "z = w * data + b"] == ["∂z/∂b = 1\n(2,) stretched to (2, 2)"]
     large = tg.tensor(np.linspace(0.0, 1.0, 50), requires_grad=True)
     y = large * large
@@ -172,13 +172,32 @@ def test_jacobians_of_operations_that_mix_elements():
     v = tg.tensor([5.0, 7.0], requires_grad=True)
     p = m @ v
     labels = {label for found in arrows(draw_graph(p)).values() for label in found}
-    assert "∂p/∂v = \n[[1, 2],\n[3, 4]]" in labels
-    assert "∂p/∂m = \n[[5, 7, 0, 0],\n[0, 0, 5, 7]]" in labels
+    assert "∂p/∂v =\n[[1, 2],\n[3, 4]]" in labels
+    assert "∂p/∂m =\n[[5, 7, 0, 0],\n[0, 0, 5, 7]]" in labels
     big = tg.ones(30, 4, requires_grad=True)
     q = big.sum(1)
     assert [label.split(" = ")[1] for (src, _), (label,) in arrows(draw_graph(q)).items() if src == "big"] == [
         "30 × 120 matrix"
     ]
+
+
+def test_operations_on_each_element_alone_have_a_number_for_each():
+    x = tg.tensor(np.linspace(-1.0, 1.0, 100).reshape(10, 10), requires_grad=True)
+    w = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    turned, cubed, same = w.T, w**3, x.clone()
+    assert arrows(draw_graph(turned))["w", "turned = permute(w, dims=(1, 0))"] == [
+        "∂turned/∂w =\n[[1, 0, 0, 0],\n[0, 0, 1, 0],\n[0, 1, 0, 0],\n[0, 0, 0, 1]]"
+    ]
+    assert arrows(draw_graph(cubed))["w", "cubed = w ** 3"] == ["∂cubed/∂w =\n[[3, 12],\n[27, 48]]"]
+    assert arrows(draw_graph(same))["x", "same = clone(x)"] == ["∂same/∂x = 1"]
+
+
+def test_an_index_reads_as_it_was_written():
+    x = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    with record() as recording:
+        parts = [x[0], x[:, 1:], x[..., None, 1], x[tg.tensor([0, 0])]]
+    titles = [list(boxes(draw_graph(part, names={"p": part}, recording=recording)))[-1] for part in parts]
+    assert titles == ["p = x[0]", "p = x[:, 1:]", "p = x[:, None, 1]", "p = x[…]"]
 
 
 def test_parts_can_be_left_out():
@@ -316,7 +335,7 @@ def test_gradients_and_the_chain_rule_on_the_arrows(choices, kept):
         for operand in picture.operands.get(node, ()):
             if operand.node is not None:
                 source = picture.gradients[operand.node]
-                local = local_derivative(node, operand.parent, picture.gradients[node], source.size, calls.get(node))
+                local = local_derivative(node, operand.parent, picture.gradients[node], source.shape, calls.get(node))
                 part = float(local.numbers.item() * summed[node])
                 summed[operand.node] = summed.get(operand.node, 0.0) + part
     for leaf in leaves:

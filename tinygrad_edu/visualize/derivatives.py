@@ -92,17 +92,31 @@ def readings(node: Node, call: Call | None) -> dict[str, Any]:
     return values
 
 
-def local_derivative(node: Node, position: int, out: np.ndarray, size: int, call: Call | None) -> Local:
-    """The derivative of a node by its parent number ``position``, of ``size`` elements; ``out`` has the node's shape."""
+def local_derivative(node: Node, position: int, out: np.ndarray, shape: tuple[int, ...], call: Call | None) -> Local:
+    """The derivative of a node by its parent number ``position``, which has ``shape``; ``out`` has the node's shape."""
+    size = int(np.prod(shape))
     sizes = (out.size, size)
-    if node.op.elementwise:
-        slopes = run_rules(node, np.ones_like(out), call)[position]
+    slopes = run_rules(node, np.ones(out.shape, out.dtype), call)[position]
+    if node.op.elementwise or (shape == out.shape and is_diagonal(node, position, slopes, call)):
         return Local(np.broadcast_to(slopes, out.shape), True, sizes)
     if out.size * size > LARGEST_JACOBIAN:
         return Local(None, False, sizes)
     rows = []
     for number in range(out.size):
-        unit = np.zeros_like(out)
-        unit.reshape(-1)[number] = 1
+        unit = np.zeros(out.shape, out.dtype)
+        unit.flat[number] = 1
         rows.append(np.reshape(run_rules(node, unit, call)[position], -1))
     return Local(np.reshape(rows, sizes), False, sizes)
+
+
+def is_diagonal(node: Node, position: int, slopes: np.ndarray, call: Call | None) -> bool:
+    """Whether an operation on one tensor works on each element alone, as tanh does and transposing does not.
+
+    Then, and only then, its rule gives ``slopes * probe`` for every gradient ``probe``; one with all elements different
+    tells.
+    """
+    if len(node.op.arguments) != 1 or node.op.variadic:
+        return False
+    probe = np.linspace(1, 2, slopes.size, dtype=slopes.dtype).reshape(slopes.shape)
+    found = run_rules(node, probe, call)[position]
+    return bool(np.allclose(found, slopes * probe, equal_nan=True))

@@ -90,11 +90,11 @@ class Drawing:
         """The drawing in words, for terminals and screen readers: a line for each box and each arrow into it."""
         rows = [self.title] if self.title else []
         for box in self.boxes.values():
-            rows.append(" | ".join((box.title, *box.lines, *box.gradient)))
+            rows.append(in_one_line("\n".join((box.title, *box.lines, *box.gradient)), " | "))
             for arrow in self.arrows:
                 if arrow.dst == box.id:
-                    label = f": {arrow.label}" if arrow.label else ""
-                    rows.append(f"    from {self.boxes[arrow.src].title}{label}".replace("\n", "; "))
+                    label = f": {in_one_line(arrow.label, '; ')}" if arrow.label else ""
+                    rows.append(f"    from {self.boxes[arrow.src].title}{label}")
         return "\n".join(rows)
 
     def to_dot(self) -> str:
@@ -128,3 +128,8 @@ class Drawing:
 
     def _repr_svg_(self) -> str:
         return self.to_svg()
+
+
+def in_one_line(text: str, joint: str) -> str:
+    """Lines as one; a line that ends in a comma or an equals sign goes on in the next."""
+    return text.replace(",\n", ", ").replace("=\n", "= ").replace("\n", joint)

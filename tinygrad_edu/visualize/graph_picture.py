@@ -193,7 +193,7 @@ class Picture:
         gradient = []
         if "grad" in self.show and node in self.gradients:
             whole = "Σ" if self.gradients[self.roots[0]].size > 1 else ""
-            gradient = labels.equation(self.fraction(self.roots[0], node, whole), self.gradients[node])
+            gradient = labels.equation(self.fraction(self.roots[0], node, whole), labels.values(self.gradients[node]))
         drawing.add_box(box_id(node), self.titles[node], lines, gradient, self.kind(node))
 
     def draw_constant(self, drawing: Drawing, operand: Operand) -> None:
@@ -211,7 +211,7 @@ class Picture:
         return "parameter" if isinstance(node.variable, nn.Parameter) else "leaf"
 
     def lines(self, value: np.ndarray) -> list[str]:
-        lines = labels.equation("", value) if "value" in self.show else []
+        lines = labels.equation("", labels.values(value)) if "value" in self.show else []
         return lines + [f"shape {value.shape}"] * ("shape" in self.show and value.ndim > 0)
 
     def fraction(self, above: Node, below: Node, whole: str = "") -> str:
@@ -224,8 +224,8 @@ class Picture:
         source = self.values.get(operand.node, self.gradients.get(operand.node))
         if "local" not in self.show or out is None or source is None:
             return ""
-        slope = local_derivative(node, operand.parent, out, source.size, self.calls.get(node))
-        label = f"{self.fraction(node, operand.node)} = {labels.local(slope)}"
+        slope = local_derivative(node, operand.parent, out, source.shape, self.calls.get(node))
+        label = "\n".join(labels.equation(self.fraction(node, operand.node), labels.local(slope)))
         if slope.elementwise and source.shape != out.shape:
             label += f"\n{source.shape} stretched to {out.shape}"
         return label

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.dtypes import dtype
 from tinygrad_edu.primitive import registry
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.visualize.derivatives import Local
@@ -44,6 +45,8 @@ def operation(op: Any, operands: list[Expression], parameters: dict[str, Any]) -
     kind = torch_name(op)
     if kind == "Pow" and "exponent" in parameters:
         operands, parameters = [*operands, Expression(number(parameters["exponent"]))], {}
+    if kind in ("Slice", "Index") and "key" in parameters:
+        return Expression(f"{operands[0].in_brackets()}[{key(parameters['key'])}]")
     shown = {k: v for k, v in parameters.items() if not is_default(v, op.parameters.get(k))}
     if kind in INFIX and len(operands) == 2 and not shown:
         symbol, strength = INFIX[kind]
@@ -87,13 +90,28 @@ def short(value: Any) -> str:
         return str(value) if isinstance(value, bool) else number(value)
     if isinstance(value, tuple | list) and len(value) == 1:
         return short(value[0])
-    text = str(value) if isinstance(value, tuple | list | str) else "…"
+    text = str(value).removeprefix("tinygrad_edu.") if isinstance(value, tuple | list | str | dtype) else "…"
     return text if len(text) <= 12 else "…"
+
+
+def key(index: Any) -> str:
+    """What stands between the square brackets of an index; arrays are left out."""
+    if isinstance(index, tuple):
+        parts = [key(part) for part in index]
+        while len(parts) > 1 and parts[-1] in (":", "..."):  # whole dimensions at the end need not be written
+            parts.pop()
+        return ", ".join(parts)
+    if isinstance(index, slice):
+        text = ":".join("" if part is None else str(part) for part in (index.start, index.stop, index.step))
+        return text.removesuffix(":") if index.step is None else text
+    if index is Ellipsis:
+        return "..."
+    return str(index) if isinstance(index, int | np.integer | None.__class__) else "…"
 
 
 def number(value: Any) -> str:
     """A number with four significant digits, without a needless point: 9, 0.25, 1.234e-05."""
-    return f"{float(value):.4g}"
+    return f"{float(value) + 0.0:.4g}"  # + 0.0 turns -0 into 0
 
 
 def is_small(array: np.ndarray) -> bool:
@@ -115,12 +133,12 @@ def values(array: np.ndarray) -> str:
     return rows[0] if array.ndim < 2 else "[" + ",\n".join(rows) + "]"
 
 
-def equation(left: str, array: np.ndarray) -> list[str]:
-    """``left = values`` as lines of a box; a matrix starts on a line of its own."""
-    right = values(array).split("\n")
-    if len(right) > 1 and left:
-        return [f"{left} =", *right]
-    return [f"{left} = {right[0]}".lstrip(), *right[1:]]
+def equation(left: str, right: str) -> list[str]:
+    """``left = right`` as lines; a matrix starts on a line of its own."""
+    rows = right.split("\n")
+    if len(rows) > 1 and left:
+        return [f"{left} =", *rows]
+    return [f"{left} = {rows[0]}".lstrip(), *rows[1:]]
 
 
 def local(derivative: Local) -> str:
@@ -129,8 +147,7 @@ def local(derivative: Local) -> str:
     if numbers is None or not numbers.size:
         return f"{rows} × {columns} matrix"
     if derivative.elementwise:
-        text = values(numbers).removeprefix("all ")
-        return f"\n{text}" if "\n" in text else text
+        return values(numbers).removeprefix("all ")
     if 1 in (rows, columns):
         return values(numbers.reshape(-1))
-    return f"\n{values(numbers)}" if is_small(numbers) else f"{rows} × {columns} matrix"
+    return values(numbers) if is_small(numbers) else f"{rows} × {columns} matrix"

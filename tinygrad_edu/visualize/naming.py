@@ -8,14 +8,17 @@ from typing import Any
 
 from tinygrad_edu.tensor import Tensor
 
+NAMELESS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"}  # names are those of the code around them
+
 
 def names_in(frame: FrameType | None) -> dict[str, Tensor]:
     """Tensors among the variables of a frame by their names, also parameters of modules, as ``model.0.weight``."""
     found: dict[str, Tensor] = {}
-    if frame is not None:
+    while frame is not None:
         for scope in (frame.f_locals, frame.f_globals):
             for name, value in named_tensors(scope):
                 found.setdefault(name, value)
+        frame = frame.f_back if frame.f_code.co_name in NAMELESS else None
     return found
 
 

@@ -36,5 +36,6 @@ from tinygrad_edu.ops.loss import *  # noqa: F403
 from tinygrad_edu.ops.dropout import *  # noqa: F403
 from tinygrad_edu.ops.embedding import *  # noqa: F403
 from tinygrad_edu.ops.inplace import *  # noqa: F403
+from tinygrad_edu.printing import set_printoptions
 from tinygrad_edu.random import Generator, default_generator, initial_seed, manual_seed, seed
 from tinygrad_edu import autograd

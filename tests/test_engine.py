@@ -148,6 +148,12 @@ class TestPasses:
         assert x.grad is None and w.grad is None
         assert ran == ["h"]
 
+    def test_a_seed_without_a_path_leaves_nothing_behind(self):
+        x, w = leaf([1.0]), leaf([2.0])
+        y = (x * x).sum()
+        assert tg.autograd.grad(y, w, retain_graph=True, allow_unused=True) == (None,)
+        assert tg.autograd.grad(y, x)[0].tolist() == [2.0]
+
     def test_interior_inputs(self):
         x = leaf([1.0, 2.0])
         h = x * x

@@ -107,7 +107,8 @@ def backpropagate(
                 for node in nodes:
                     check_saved(node)
             for node, seed in seeds:
-                add(node, seed)
+                if node.mark is mark:  # unmarked: no target can be reached from here
+                    add(node, seed)
             if targets is None and not create_graph:
                 _pass_on_arrays(nodes, retain_graph, deposit)
                 return {}

@@ -76,17 +76,25 @@ def version(array: np.ndarray) -> int:
 
 def check_saved(node: Node) -> None:
     """Raise E201 if a value that `node`'s rules read was overwritten after it was saved."""
-    for name, value in zip(() if node.op is None else node.op.reads, node.saved or (), strict=False):
-        if not isinstance(value, np.ndarray):
-            continue
-        for write in _writes_over(value):
-            if write.number > node.number:
-                raise GraphError(
-                    message(
-                        "E201",
-                        f"the backward of {node.op.name}",
-                        f"one of the values needed for the gradient has been modified by an inplace operation: `{name}` of "
-                        f"{node.op.name}, shape {tuple(value.shape)}, was overwritten by {write.what} at {write.where}.",
-                        "use the out-of-place form there (x = x + 1 instead of x += 1), or write to x.clone().",
-                    )
+    if node.op is None:
+        return
+    for name, value in zip(node.op.reads, node.saved or (), strict=False):
+        if isinstance(value, np.ndarray):
+            check_unchanged(value, node, f"`{name}`")
+
+
+def check_unchanged(value: np.ndarray, node: Node, name: str) -> None:
+    """Raise E201 if the memory of `value`, saved for `node`, was written to after the node was made."""
+    if not isinstance(value, np.ndarray):
+        return
+    for write in _writes_over(value):
+        if write.number > node.number:
+            raise GraphError(
+                message(
+                    "E201",
+                    f"the backward of {node.op.name}",
+                    f"one of the values needed for the gradient has been modified by an inplace operation: {name} of "
+                    f"{node.op.name}, shape {tuple(value.shape)}, was overwritten by {write.what} at {write.where}.",
+                    "use the out-of-place form there (x = x + 1 instead of x += 1), or write to x.clone().",
                 )
+            )

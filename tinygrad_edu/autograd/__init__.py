@@ -1,12 +1,13 @@
 """Derivatives of recorded computations: gradients, gradients of gradients, and checks of both."""
 
 from tinygrad_edu.autograd.differentiate import backward, grad
+from tinygrad_edu.autograd.function import Function
 from tinygrad_edu.autograd.functional import hessian, jacobian
 from tinygrad_edu.autograd.gradcheck import gradcheck, gradgradcheck
 from tinygrad_edu.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from tinygrad_edu.tensor import Tensor as Variable  # PyTorch's old name, still met in tutorials
 
 __all__ = [
-    "Variable", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "hessian", "inference_mode", "jacobian", "no_grad",
+    "Function", "Variable", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "hessian", "inference_mode", "jacobian", "no_grad",
     "set_grad_enabled",
 ]  # fmt: skip

@@ -72,7 +72,7 @@ def train_network(images: digits_data.Images, options: argparse.Namespace) -> An
     """Train, evaluate on the test images, write the curve and the checkpoint; returns the model."""
     import tinygrad_edu as tg
     from tinygrad_edu.train import evaluate, fit
-        from tinygrad_edu.utils.data import DataLoader, random_split
+    from tinygrad_edu.utils.data import DataLoader, random_split
     from tinygrad_edu.utils.serialization import save
     from tinygrad_edu.utils.summary import summary
 

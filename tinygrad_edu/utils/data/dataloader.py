@@ -71,8 +71,8 @@ class DataLoader:
     >>> g = tg.Generator().manual_seed(0)
     >>> for (x,) in DataLoader(data, batch_size=2, shuffle=True, generator=g):
     ...     print(x)
-    tensor([1., 4.])
-    tensor([2., 5.])
+    tensor([4., 2.])
+    tensor([1., 5.])
     tensor([3.])
     """
 

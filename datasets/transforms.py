@@ -52,8 +52,8 @@ class ToTensor:
     --------
     >>> import numpy as np
     >>> from tinygrad_edu.datasets import transforms
-    >>> transforms.ToTensor()(np.array([[0, 255]], np.uint8))
-    tensor([[[0., 1.]]])
+    >>> transforms.ToTensor()(np.array([[0, 255]], np.uint8)).tolist()
+    [[[0.0, 1.0]]]
     """
 
     def __call__(self, pic: Any) -> Tensor:

@@ -38,9 +38,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
     --------
     >>> import tinygrad_edu as tg
     >>> from tinygrad_edu.utils.data import default_collate
-    >>> default_collate([(tg.tensor([1., 2.]), 0), (tg.tensor([3., 4.]), 1)])
-    [tensor([[1., 2.],
-            [3., 4.]]), tensor([0, 1])]
+    >>> x, y = default_collate([(tg.tensor([1., 2.]), 0), (tg.tensor([3., 4.]), 1)])
+    >>> x.tolist(), y.tolist()
+    ([[1.0, 2.0], [3.0, 4.0]], [0, 1])
     """
     first = batch[0]
     for kinds, collate in _COLLATE:

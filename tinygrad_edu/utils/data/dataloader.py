@@ -70,10 +70,10 @@ class DataLoader:
     >>> data = TensorDataset(tg.tensor([1., 2., 3., 4., 5.]))
     >>> g = tg.Generator().manual_seed(0)
     >>> for (x,) in DataLoader(data, batch_size=2, shuffle=True, generator=g):
-    ...     print(x)
-    tensor([4., 2.])
-    tensor([1., 5.])
-    tensor([3.])
+    ...     print(x.tolist())
+    [4.0, 2.0]
+    [1.0, 5.0]
+    [3.0]
     """
 
     _initialized = False

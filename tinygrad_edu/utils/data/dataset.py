@@ -78,8 +78,9 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     >>> import tinygrad_edu as tg
     >>> from tinygrad_edu.utils.data import TensorDataset
     >>> data = TensorDataset(tg.tensor([[1., 2.], [3., 4.]]), tg.tensor([0, 1]))
-    >>> len(data), data[1]
-    (2, (tensor([3., 4.]), tensor(1)))
+    >>> x, y = data[1]
+    >>> len(data), x.tolist(), y.item()
+    (2, [3.0, 4.0], 1)
     """
 
     def __init__(self, *tensors: Tensor):

@@ -55,7 +55,7 @@ def rule_position(node: Node, position: int) -> int:
     return node.op.arguments.index(tuple(node.op.rules)[position])
 
 
-def run_rules(node: Node, gradient: np.ndarray, call: Call | None) -> list[np.ndarray | None]:
+def run_rules(node: Node, gradient: np.ndarray, call: Call | None) -> list[Any]:
     """The op's derivative rules on arrays, one result for each parent, before any sum over broadcast dimensions."""
     op, values = node.op, readings(node, call)
     with np.errstate(all="ignore"):
@@ -84,7 +84,10 @@ def readings(node: Node, call: Call | None) -> dict[str, Any]:
         return dict(zip(op.reads, node.saved, strict=True))
     values: dict[str, Any] = {**op.parameters, **call.parameters, "out": call.out}
     if op.variadic:
-        return values | {"tensors": list(call.values), "tensors_shapes": [value.shape for value in call.values]}
+        return values | {
+            "tensors": list(call.values),
+            "tensors_shapes": [value.shape for value in call.values if value is not None],
+        }
     for name, value in zip(op.arguments, call.values, strict=True):
         values[name] = value
         if value is not None:

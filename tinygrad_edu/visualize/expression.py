@@ -157,18 +157,16 @@ class Calculator:
     def run(self) -> Tensor:
         """Calculate every statement; return the last result."""
         result = None
-        for statement in self.statements():
-            value = self.tensor(statement.value)
-            if isinstance(statement, ast.Assign):
-                (target,) = statement.targets
-                self.tensors[target.id] = value
-            result = value
+        for name, formula in self.statements():
+            result = self.tensor(formula)
+            if name is not None:
+                self.tensors[name] = result
         if result is None:
             raise ExpressionError("there is no formula to calculate. Fix: write one, such as f = x**2 + 1")
         return result
 
-    def statements(self) -> list[ast.Assign | ast.Expr]:
-        """The statements of the text, each ``name = formula`` or ``formula``."""
+    def statements(self) -> list[tuple[str | None, ast.expr]]:
+        """The statements of the text, each ``name = formula`` or just ``formula``, as names and formulas."""
         if len(self.text) > LONGEST_TEXT:
             raise ExpressionError(f"the text is longer than {LONGEST_TEXT} characters")
         try:
@@ -177,11 +175,16 @@ class Calculator:
             raise self.wrong(f"not a formula ({error.msg})", error.lineno or 1, error.offset or 1) from None
         except (RecursionError, MemoryError, ValueError):
             raise ExpressionError("the formula is nested too deeply, or holds a sign that no formula has") from None
+        found: list[tuple[str | None, ast.expr]] = []
         for statement in body:
-            named = isinstance(statement, ast.Assign) and [type(t) for t in statement.targets] == [ast.Name]
-            if not named and not isinstance(statement, ast.Expr):
-                raise self.error(statement, "only `name = formula` and `formula` may stand here")
-        return body
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=formula):
+                    found.append((name, formula))
+                case ast.Expr(value=formula):
+                    found.append((None, formula))
+                case _:
+                    raise self.error(statement, "only `name = formula` and `formula` may stand here")
+        return found
 
     # ---- values -----------------------------------------------------------------------------------------------------
     def tensor(self, node: ast.expr) -> Tensor:
@@ -241,7 +244,7 @@ class Calculator:
         if not (isinstance(first, list) and any(isinstance(element, Tensor) for element in first)):
             first = self.tensor(node.args[0])
         rest = [self.value(argument) for argument in node.args[1:]]
-        parameters = {keyword.arg: self.value(keyword.value) for keyword in node.keywords}
+        parameters = {str(keyword.arg): self.value(keyword.value) for keyword in node.keywords}
         result = self.guarded(node, known[name], first, *rest, **parameters)
         if not isinstance(result, Tensor):
             raise self.error(node, f"{name}() gives a {type(result).__name__}, and a formula needs one tensor")
@@ -255,7 +258,7 @@ class Calculator:
             raise self.error(node, f"{error}") from error
 
     # ---- errors -----------------------------------------------------------------------------------------------------
-    def error(self, node: ast.AST, problem: str) -> ExpressionError:
+    def error(self, node: ast.stmt | ast.expr, problem: str) -> ExpressionError:
         line = self.text.splitlines()[node.lineno - 1]
         return self.wrong(problem, node.lineno, len(line.encode()[: node.col_offset].decode()) + 1)
 

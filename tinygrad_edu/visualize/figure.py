@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tinygrad_edu.visualize.files import write_whole
 from tinygrad_edu.visualize.render import figure_bytes, format_of
@@ -19,8 +20,8 @@ class Plot(Figure):
     """A matplotlib ``Figure`` with a white ground and no window; every method of ``Figure`` is there."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"layout": "constrained", "facecolor": "white", **kwargs})
-        self.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN)
+        layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN)
+        super().__init__(*args, **{"layout": layout, "facecolor": "white", **kwargs})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the figure to ``path`` (.svg, .png or .pdf), whole or not at all; return the path.

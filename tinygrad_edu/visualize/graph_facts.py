@@ -17,9 +17,9 @@ from tinygrad_edu.visualize.recording import Call
 class Operand(NamedTuple):
     """One thing that an operation read: the ``parent`` number of its node among the node's parents, or a constant."""
 
-    node: Node | None
-    parent: int | None
-    constant: np.ndarray | None
+    node: Any
+    parent: Any
+    constant: Any
     owner: Any  # the tensor or array that the constant is, by which it may have a name
 
 
@@ -39,9 +39,10 @@ def operands(node: Node, call: Call | None) -> list[Operand]:
     """What a node's operation read, in the order of its arguments."""
     op = node.op
     if op.variadic or op.rules is None:
-        return [operand(node, call, i, i) for i in range(len(node.parents))]
-    with_rule = {name: position for position, name in enumerate(op.rules)}
-    found = [operand(node, call, i, with_rule.get(name)) for i, name in enumerate(op.arguments)]
+        found = [operand(node, call, i, i) for i in range(len(node.parents))]
+    else:
+        with_rule = {name: position for position, name in enumerate(op.rules)}
+        found = [operand(node, call, i, with_rule.get(name)) for i, name in enumerate(op.arguments)]
     return [each for each in found if each is not None]
 
 
@@ -51,8 +52,8 @@ def operand(node: Node, call: Call | None, argument: int, parent: int | None) ->
     if source is not None:
         return Operand(source, parent, None, None)
     if call is not None:
-        value, tensor = call.values[argument], call.inputs[argument]
-        return None if value is None else Operand(None, None, value, tensor._data)
+        tensor = call.inputs[argument]
+        return None if tensor is None else Operand(None, None, call.values[argument], tensor._data)
     op = node.op
     name = "tensors" if op.variadic else op.arguments[argument]
     saved = dict(zip(op.reads, node.saved or (), strict=False)).get(name)
@@ -75,7 +76,7 @@ def known_values(nodes: list[Node], calls: dict[Node, Call], held: Iterable[Tens
         if node in calls:
             known[node] = calls[node].out
             pairs = zip(calls[node].nodes, calls[node].values, strict=True)
-            known |= {source: value for source, value in pairs if source is not None}
+            known |= {source: value for source, value in pairs if source is not None and value is not None}
         elif not node.is_leaf and node.saved is not None:
             learn_from_saved(node, known)
     if unwritten:

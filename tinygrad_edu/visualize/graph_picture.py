@@ -112,7 +112,7 @@ class Picture:
         self, outputs: Sequence[Tensor], given: Mapping[str, Tensor], calls: dict[Node, Call], show: frozenset[str]
     ) -> None:
         self.show, self.calls = show, calls
-        self.roots = [output.node for output in outputs]
+        self.roots: list[Any] = [output.node for output in outputs]
         self.nodes = ancestry(self.roots, UNREADABLE)
         if len(self.nodes) > UNREADABLE:
             raise ValueRangeError(

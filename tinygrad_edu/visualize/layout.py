@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right, insort
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ import numpy as np
 
 Size = tuple[float, float]
 Point = tuple[float, float]
-Station = Hashable  # a box's id, or (arrow number, layer) where an arrow passes a layer
+Station = str | tuple[int, int]  # a box's id, or (arrow number, layer) where an arrow passes a layer
 Neighbours = dict[Station, list[Station]]
 
 GAP_ALONG = 20.0
@@ -59,8 +59,8 @@ def lay_out(boxes: dict[str, Size], arrows: Sequence[tuple[str, str, Size]]) -> 
     routes = []
     for chain, shift in zip(chains, shifts, strict=True):
         points = [(centre[s][0], centre[s][1] + by) for s, by in zip(chain, shift, strict=True)]
-        points[0] = (points[0][0] + boxes[chain[0]][0] / 2, points[0][1])  # from the far side of one box
-        points[-1] = (points[-1][0] - boxes[chain[-1]][0] / 2, points[-1][1])  # to the near side of the other
+        points[0] = (points[0][0] + sizes[chain[0]][0] / 2, points[0][1])  # from the far side of one box
+        points[-1] = (points[-1][0] - sizes[chain[-1]][0] / 2, points[-1][1])  # to the near side of the other
         routes.append(points)
     return Layout(
         boxes={id: centre[id] for id in boxes},
@@ -92,7 +92,8 @@ def thread_arrows(
     boxes: dict[str, Size], arrows: Sequence[tuple[str, str, Size]], layer_of: dict[Station, int]
 ) -> tuple[list[list[Station]], list[Station], dict[Station, Size]]:
     """The chain of stations of each arrow, the station of its label, and all sizes. New stations join ``layer_of``."""
-    chains, labels, sizes = [], [], dict[Station, Size](boxes)
+    chains, labels = [], []
+    sizes: dict[Station, Size] = {id: size for id, size in boxes.items()}  # noqa: C416 (keys of a wider type)
     for number, (src, dst, label_size) in enumerate(arrows):
         first, last = layer_of[src] + 1, layer_of[dst] - 1
         stations: list[Station] = [(number, layer) for layer in range(first, last + 1)]

@@ -20,7 +20,7 @@ LINE_HEIGHT = 1.32  # of the type size
 PADDING = (9.0, 6.0)
 MARGIN = 12.0
 DOUBLE = 3.0  # between the two lines of a double outline
-Row = tuple[str, float, str, str]  # text, size, weight, colour
+Row = tuple[str, int, str, str]  # text, size, weight, colour
 
 
 def draw(drawing: Drawing) -> Figure:
@@ -33,7 +33,7 @@ def draw(drawing: Drawing) -> Figure:
         {id: turn(size) for id, size in boxes.items()},
         [(src, dst, turn(size)) for (src, dst), size in zip(ends, labels, strict=True)],
     )
-    axes = paper(turn(layout.size), drawing.title)
+    figure, axes = paper(turn(layout.size), drawing.title)
     for route in layout.routes:
         draw_arrow(axes, curve_through(route, turn))
     for arrow, size, place in zip(drawing.arrows, labels, layout.labels, strict=True):
@@ -41,7 +41,7 @@ def draw(drawing: Drawing) -> Figure:
             draw_rows(axes, rows_of_label(arrow.label), turn(place), size, background=True)
     for box in drawing.boxes.values():
         draw_box(axes, box, turn(layout.boxes[box.id]), boxes[box.id])
-    return axes.figure
+    return figure
 
 
 def rows_of(box: Box) -> list[Row]:
@@ -81,8 +81,8 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def paper(size: Size, title: str) -> Axes:
-    """Empty axes that fill a figure just large enough, with y downwards."""
+def paper(size: Size, title: str) -> tuple[Figure, Axes]:
+    """A figure just large enough, and empty axes that fill it, with y downwards."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -99,7 +99,7 @@ def paper(size: Size, title: str) -> Axes:
         draw_rows(
             axes, [(title, style.TITLE_SIZE, "normal", style.TEXT)], (size[0] / 2, -MARGIN / 2 - head / 2), (0, 0)
         )
-    return axes
+    return figure, axes
 
 
 def draw_box(axes: Axes, box: Box, centre: Point, size: Size) -> None:

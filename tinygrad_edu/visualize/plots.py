@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
     from tinygrad_edu.visualize.figure import Plot
 
-TRAIN = {"color": "#0072B2", "linestyle": "-", "marker": "o", "markersize": 4}
-VALIDATION = {"color": "#D55E00", "linestyle": "--", "marker": "s", "markersize": 4, "markerfacecolor": "white"}
+TRAIN: dict[str, Any] = {"color": "#0072B2", "linestyle": "-", "marker": "o", "markersize": 4}
+VALIDATION: dict[str, Any] = {
+    "color": "#D55E00",
+    "linestyle": "--",
+    "marker": "s",
+    "markersize": 4,
+    "markerfacecolor": "white",
+}
 MANY_EPOCHS = 40  # above this the markers would merge into a thick line
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tinygrad_edu.visualize import style
 from tinygrad_edu.visualize.drawing import Drawing, Format
@@ -36,7 +36,7 @@ def save(drawing: Drawing, path: str | os.PathLike[str]) -> Path:
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
-    ending = Path(path).suffix.lstrip(".").lower()
+    ending: Any = Path(path).suffix.lstrip(".").lower()
     if ending not in get_args(Format):
         known = ", ".join(f".{format}" for format in get_args(Format))
         raise ValueError(f"cannot tell a format from {str(path)!r}. Known endings: {known}. Fix: save('graph.svg')")

@@ -99,3 +99,34 @@ def _drop_to_floor(input: Tensor, p: float, training: bool, inplace: bool, mask_
         floor = ((alive - 1) * (-_SELU_FLOOR * scale) + -_SELU_FLOOR * scale * p).astype(kind)
         mask = (alive * scale).astype(kind)
     return input.mul_(wrap(mask)).add_(wrap(floor)) if inplace else input * wrap(mask) + wrap(floor)
+
+
+def _drop_channels(input: Tensor, p: float, training: bool, inplace: bool, spatial: int, op: str) -> Tensor:
+    """Drop channels of (N, C, ...); one dimension less is read as a single sample."""
+    if input.ndim not in (spatial + 1, spatial + 2):
+        raise ShapeError(
+            f"{op}: Expected a {spatial + 1}-D or {spatial + 2}-D input, (C, ...) or (N, C, ...), got {tuple(input.shape)}."
+        )
+    if input.ndim == spatial + 2:
+        return _drop(input, p, training, inplace, _channels(input, op), op)
+    return _drop(input, p, training, inplace, (input.shape[0], *(1,) * spatial), op)
+
+
+@composite(method=False)
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """:func:`feature_dropout` of whole channels of sequences (N, C, L) or (C, L)."""
+    return _drop_channels(input, p, training, inplace, 1, "dropout1d")
+
+
+@composite(method=False)
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """:func:`feature_dropout` of whole channels of images (N, C, H, W); a 3-d input is (N, C, L), as in PyTorch."""
+    if input.ndim == 3:
+        return _drop(input, p, training, inplace, _channels(input, "dropout2d"), "dropout2d")
+    return _drop_channels(input, p, training, inplace, 2, "dropout2d")
+
+
+@composite(method=False)
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """:func:`feature_dropout` of whole channels of volumes (N, C, D, H, W) or (C, D, H, W)."""
+    return _drop_channels(input, p, training, inplace, 3, "dropout3d")

@@ -1,0 +1,134 @@
+"""Functions of networks under PyTorch's names: ``import tinygrad_edu.nn.functional as F``.
+
+Everything is defined in :mod:`tinygrad_edu.ops`; here it is collected, and activations get PyTorch's argument `inplace`, which writes
+the result over the input.
+"""
+
+from tinygrad_edu.ops import activation
+from tinygrad_edu.ops.activation import (
+    gelu,
+    glu,
+    hardshrink,
+    logsigmoid,
+    prelu,
+    sigmoid,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+)
+from tinygrad_edu.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from tinygrad_edu.ops.distance import cosine_similarity, pairwise_distance, pdist
+from tinygrad_edu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from tinygrad_edu.ops.embedding import embedding
+from tinygrad_edu.ops.inplace import overwrite
+from tinygrad_edu.ops.linear import linear
+from tinygrad_edu.ops.loss_classes import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    nll_loss,
+)
+from tinygrad_edu.ops.loss_regression import (
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from tinygrad_edu.ops.masking import one_hot
+from tinygrad_edu.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from tinygrad_edu.ops.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
+from tinygrad_edu.ops.softmax import gumbel_softmax, log_softmax, softmax, softmin
+from tinygrad_edu.ops.trigonometric import tanh
+from tinygrad_edu.tensor import Tensor
+
+__all__ = [
+    "alpha_dropout", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
+    "cosine_similarity", "cross_entropy", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "embedding",
+    "feature_alpha_dropout", "gaussian_nll_loss", "gelu", "glu", "group_norm", "gumbel_softmax", "hardshrink",
+    "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "instance_norm", "kl_div", "l1_loss", "layer_norm",
+    "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mish", "mse_loss", "nll_loss",
+    "one_hot", "pairwise_distance", "pdist", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rrelu",
+    "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
+    "tanhshrink", "threshold",
+]  # fmt: skip
+
+
+# ---- activations that can write over their input ----------------------------------------------------------------------------
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0); see :func:`tinygrad_edu.relu`."""
+    return overwrite(input, activation.relu) if inplace else activation.relu(input)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6)."""
+    return overwrite(input, activation.relu6) if inplace else activation.relu6(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x above 0, negative_slope * x below."""
+    if inplace:
+        return overwrite(input, activation.leaky_relu, negative_slope)
+    return activation.leaky_relu(input, negative_slope)
+
+
+def rrelu(
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """x above 0, below 0 times a slope drawn from [lower, upper] while training, else their mean."""
+    if inplace:
+        return overwrite(input, activation.rrelu, lower, upper, training)
+    return activation.rrelu(input, lower, upper, training)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x above 0, alpha * (exp(x) - 1) below."""
+    return overwrite(input, activation.elu, alpha) if inplace else activation.elu(input, alpha)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """The self-normalizing elu; see :func:`tinygrad_edu.selu`."""
+    return overwrite(input, activation.selu) if inplace else activation.selu(input)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))."""
+    return overwrite(input, activation.celu, alpha) if inplace else activation.celu(input, alpha)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * sigmoid(x), also called swish."""
+    return overwrite(input, activation.silu) if inplace else activation.silu(input)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * tanh(softplus(x))."""
+    return overwrite(input, activation.mish) if inplace else activation.mish(input)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """x limited to [min_val, max_val]."""
+    if inplace:
+        return overwrite(input, activation.hardtanh, min_val, max_val)
+    return activation.hardtanh(input, min_val, max_val)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x + 3, 0), 6) / 6."""
+    return overwrite(input, activation.hardsigmoid) if inplace else activation.hardsigmoid(input)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * min(max(x + 3, 0), 6) / 6."""
+    return overwrite(input, activation.hardswish) if inplace else activation.hardswish(input)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x above `threshold`, else `value`."""
+    if inplace:
+        return overwrite(input, activation.threshold, threshold, value)
+    return activation.threshold(input, threshold, value)

@@ -1,0 +1,427 @@
+"""Losses of classification: cross-entropy of class numbers, of class probabilities, and of yes and no.
+
+The common cases (a mean over the batch) are fused with their gradient into one kernel; everything else is composed.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import kernels
+from tinygrad_edu.errors import DtypeError, IndexOutOfRangeError, ShapeError, ValueRangeError, message, teach
+from tinygrad_edu.ops.activation import logsigmoid, sigmoid
+from tinygrad_edu.ops.exponential import log, log1p
+from tinygrad_edu.ops.loss_base import expect_tensors, fits_fused, reduced, reduction_of, same_shape_fix
+from tinygrad_edu.ops.masking import where
+from tinygrad_edu.ops.reduction import mean_along, sum_along
+from tinygrad_edu.ops.rounding import clamp_min
+from tinygrad_edu.ops.shape import unsqueeze
+from tinygrad_edu.ops.softmax import log_softmax, softmax_along
+from tinygrad_edu.ops.workspace import Workspace
+from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.quiet import quietly
+from tinygrad_edu.tensor import Tensor, wrap
+
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "nll_loss"]
+
+
+# ---- the element of the right class -----------------------------------------------------------------------------------------
+@primitive(method=False)
+def class_pick(x, /, ids):
+    """y[n, ...] = x[n, ids[n, ...], ...]: of every sample the element of its class."""
+    if x.ndim == 1:
+        return x[ids]
+    if x.ndim == 2:
+        return x[np.arange(len(ids)), ids]
+    return np.take_along_axis(x, ids[:, None], 1)[:, 0]
+
+
+@primitive(method=False)
+def class_put(y, /, ids, shape):
+    """Put every sample's number at its class into zeros of `shape`: the adjoint of :func:`class_pick`."""
+    x = np.zeros(shape, y.dtype)
+    if x.ndim == 1:
+        x[ids] = y
+    else:
+        np.put_along_axis(x, ids[:, None], np.asarray(y)[:, None], 1)
+    return x
+
+
+class_pick.derivative(x=lambda g, ids, x_shape: class_put(g, ids, x_shape))
+class_put.derivative(y=lambda g, ids: class_pick(g, ids))
+
+
+def check_classes(op: str, ids: Any, classes: int, ignore_index: int) -> np.ndarray | None:
+    """Return which targets count (None: all of them), or raise E107 for a class number outside 0..classes-1."""
+    if not ids.size:
+        return None
+    ids = np.asarray(ids)
+    low, high = ids.min(), ids.max()
+    if low >= 0 and high < classes and not low <= ignore_index <= high:
+        return None
+    kept = ids != ignore_index
+    wrong = kept & ((ids < 0) | (ids >= classes))
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise IndexOutOfRangeError(_wrong_class(op, ids[kept], int(ids[place]), place, classes))
+    return kept
+
+
+def _wrong_class(op: str, ids: np.ndarray, value: int, place: tuple[int, ...], classes: int) -> str:
+    low, high = int(ids.min()), int(ids.max())
+    facts = (
+        f"Target {value} is out of bounds: at position {place[0] if len(place) == 1 else place} for {classes} classes, "
+        f"which are 0 to {classes - 1}; the targets go from {low} to {high}"
+    )
+    if low == 1 and high == classes:
+        return message("E107", op, facts + ", which looks 1-based.", "target - 1.")
+    if low >= 0 and 100 < high <= 255:
+        return message("E107", op, facts + ", which looks like pixel values.", "pass the labels, not the image.")
+    return message("E107", op, facts + ".", f"give the model {high + 1} outputs, or correct the labels.")
+
+
+def explain_target(op: str, input: Tensor, target: Tensor) -> None:
+    """Raise E108 unless the target holds class numbers of the shape that belongs to the input."""
+    x, t = tuple(input.shape), tuple(target.shape)
+    if not x:
+        raise ShapeError(
+            message("E108", op, "the input needs a dimension of classes, it is 0-d.", "logits of shape (N, C).")
+        )
+    wanted = () if len(x) == 1 else (x[0], *x[2:])
+    forms = f"class numbers (int64) of shape {wanted}"
+    if op == "cross_entropy":
+        forms += f", or probabilities ({input.dtype.name}) of shape {x}"
+    kind = target._data.dtype.kind
+    if kind in "iu" and t == wanted:
+        return
+    facts = f"the target is {target.dtype.name} of shape {t}; for an input of shape {x} it is {forms}."
+    if t == x and len(x) > 1:
+        fix = "target.argmax(1) makes class numbers of one-hot rows, target.float() probabilities."
+        error: type[Exception] = ShapeError
+    elif len(t) == len(wanted) + 1 and t[-1] == 1 and t[:-1] == wanted:
+        fix, error = f"target.squeeze({len(t) - 1}){'' if kind in 'iu' else '.long()'}.", ShapeError
+    elif kind not in "iu" and t == wanted:
+        fix, error = "target.long().", DtypeError
+    elif t and wanted and t[0] != wanted[0]:
+        facts = f"Expected input batch_size ({x[0]}) to match target batch_size ({t[0]}); " + facts
+        fix, error = "as many targets as samples.", ValueRangeError
+    else:
+        fix, error = "one of these forms.", ShapeError
+    raise error(message("E108", op, facts, fix))
+
+
+# ---- classification by class numbers ----------------------------------------------------------------------------------------
+@primitive(method=False, names=("input", "target"), node_name="NllLossBackward0")
+def cross_entropy_mean(x, target, /, work):
+    """Mean of -log_softmax(x[n])[target[n]] over the rows of (N, C), with its slope in one pass."""
+    loss, work.slope = kernels.cross_entropy_forward(x, target)
+    return loss
+
+
+def _softmax_minus_truth(g, x, target):
+    truth = unsqueeze(target, 1) == np.arange(x.shape[1])
+    return g * ((softmax_along(x, 1) - truth) * (1.0 / max(1, x.shape[0])))
+
+
+cross_entropy_mean.derivative(x=_softmax_minus_truth)
+cross_entropy_mean.derivative_on_arrays(lambda g, needs, work: (g * work.slope,))
+
+
+@composite(method=False)
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of *logits* (no softmax before it) against class numbers or class probabilities.
+
+    loss_n = -log_softmax(input[n])[target[n]], or -sum over c of target[n,c] * log_softmax(input[n])[c]
+
+    Parameters
+    ----------
+    input : Tensor (N, C), (C,) or (N, C, d1, ...)
+        Logits.
+    target : Tensor
+        Class numbers 0..C-1, int64, of the input's shape without C; or probabilities, floating, of the input's shape.
+    weight : Tensor (C,), optional
+        Weights of the classes; the mean is weighted.
+    ignore_index : int
+        Targets of this number count nothing.
+    reduction : {"mean", "sum", "none"}
+    label_smoothing : float
+        Mix the target with the uniform distribution, this much of it [1]_.
+
+    Raises
+    ------
+    IndexError
+        For a class number outside 0..C-1 (E107).
+    RuntimeError, ValueError
+        For targets of a wrong type or shape (E108).
+
+    References
+    ----------
+    .. [1] C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016, arXiv:1512.00567.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> import tinygrad_edu.nn.functional as F
+    >>> round(F.cross_entropy(tg.tensor([[2., 0., 0.]]), tg.tensor([0])).item(), 4)
+    0.2395
+    """
+    expect_tensors("cross_entropy", input=input, target=target)
+    if _made_by_softmax(input):
+        _warn_of_softmax("E105", "cross_entropy", "it takes the softmax itself, so it would be taken twice.")
+    reduction = reduction_of(reduction, size_average, reduce)
+    x, t = input._data, target._data
+    if reduction == "mean" and weight is None and not label_smoothing and _is_plain(x, t, ignore_index):
+        try:
+            return cross_entropy_mean(input, target, Workspace())
+        except IndexError:
+            pass  # a target outside the classes: ignored, or a mistake that the general way explains
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    dim = 0 if x.ndim == 1 else 1
+    if t.dtype.kind == "f" and t.shape == x.shape:
+        return _against_probabilities(input, target, weight, reduction, label_smoothing, dim)
+    explain_target("cross_entropy", input, target)
+    logs = log_softmax(input, dim)
+    if not label_smoothing:
+        return _nll(logs, target, weight, ignore_index, reduction, "cross_entropy")
+    hard = _nll(logs, target, weight, ignore_index, reduction, "cross_entropy")
+    spread = _smooth(logs, target, weight, ignore_index, reduction, dim)
+    return hard * (1.0 - label_smoothing) + spread * (label_smoothing / x.shape[dim])
+
+
+def _is_plain(x, t, ignore_index: int) -> bool:
+    """Tell whether these are logits (N, C) with N class numbers, none of which could be `ignore_index`."""
+    return (
+        x.ndim == 2
+        and t.ndim == 1
+        and len(t) == len(x)
+        and t.dtype.kind == "i"
+        and x.dtype.kind == "f"
+        and not 0 <= ignore_index < x.shape[1]
+    )
+
+
+def _against_probabilities(input, target, weight, reduction, smoothing, dim):
+    classes = input.shape[dim]
+    if smoothing:
+        target = target * (1.0 - smoothing) + smoothing / classes
+    logs = log_softmax(input, dim) * target
+    if weight is not None:
+        logs = logs * wrap(_by_class(weight, input.ndim, dim))
+    if reduction == "mean":
+        return (
+            -sum_along(logs, None, False) * (classes / max(1, input.numel()))
+            if input.numel()
+            else mean_along(logs, None, False)
+        )
+    return reduced(-sum_along(logs, dim, False), reduction, "cross_entropy")
+
+
+def _by_class(weight: Tensor, ndim: int, dim: int) -> np.ndarray:
+    """The weights of the classes lined up with dimension `dim` of an array."""
+    return weight._data.reshape(tuple(-1 if d == dim else 1 for d in range(ndim)))
+
+
+def _smooth(logs, target, weight, ignore_index, reduction, dim):
+    """The part of label smoothing: minus the sum of all log-probabilities, weighted, ignored targets left out."""
+    kept = np.asarray(target._data != ignore_index)
+    if weight is not None:
+        logs = logs * wrap(_by_class(weight, logs.ndim, dim))
+    losses = where(wrap(kept), -sum_along(logs, dim, False), 0.0)
+    if reduction != "mean":
+        return reduced(losses, reduction, "cross_entropy")
+    total = kept.sum() if weight is None else weight._data[np.where(kept, target._data, 0)][kept].sum()
+    return sum_along(losses, None, False) / float(total)
+
+
+@composite(method=False)
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Negative log-likelihood of class numbers, loss_n = -weight[target[n]] * input[n, target[n]].
+
+    Parameters
+    ----------
+    input : Tensor (N, C), (C,) or (N, C, d1, ...)
+        Log-probabilities, as `log_softmax` gives them.
+    target, weight, ignore_index, reduction
+        As in :func:`cross_entropy`; class numbers only.
+    """
+    expect_tensors("nll_loss", input=input, target=target)
+    if _made_by_softmax(input):
+        _warn_of_softmax("E106", "nll_loss", "it wants log-probabilities; of probabilities it makes a negative loss.")
+    explain_target("nll_loss", input, target)
+    return _nll(input, target, weight, ignore_index, reduction_of(reduction, size_average, reduce), "nll_loss")
+
+
+def _made_by_softmax(input: Tensor) -> bool:
+    node = input.node
+    return node is not None and not node.is_leaf and node.op.name == "softmax_along"
+
+
+def _warn_of_softmax(code: str, op: str, why: str) -> None:
+    fix = "remove the softmax." if code == "E105" else "use log_softmax instead, or cross_entropy on the logits."
+    teach(code, op, f"the input was made by softmax, but {why}", fix)
+
+
+def _nll(logs, target, weight, ignore_index, reduction, op):
+    ids = target._data
+    classes = logs.shape[0 if logs.ndim == 1 else 1]
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(
+            f"{op}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor "
+            f"of shape: {list(weight.shape)}."
+        )
+    kept = check_classes(op, ids, classes, ignore_index)
+    safe = ids if kept is None else np.where(kept, ids, 0)
+    picked = class_pick(logs, safe)
+    if weight is None and kept is None:
+        return reduced(-picked, reduction, op)
+    scale = np.ones(ids.shape, logs._data.dtype) if weight is None else np.asarray(weight._data[safe])
+    if kept is not None:
+        scale = np.where(kept, scale, scale.dtype.type(0))
+        picked = where(wrap(kept), picked, 0.0)  # an ignored row may hold inf or nan
+    losses = picked * wrap(-scale)
+    if reduction != "mean":
+        return reduced(losses, reduction, op)
+    return sum_along(losses, None, False) / wrap(scale.sum())
+
+
+# ---- classification of yes and no -------------------------------------------------------------------------------------------
+_SMALLEST_LOG = -100.0  # a certain answer that is wrong costs 100, not infinity
+
+
+@primitive(method=False, elementwise=True, names=("input", "target"), node_name="BinaryCrossEntropyBackward0")
+@quietly
+def binary_entropy(x, y, /):
+    """-(y log x + (1 - y) log(1 - x)), logarithms at least -100."""
+    floor = x.dtype.type(_SMALLEST_LOG)
+    return (y - 1) * np.maximum(np.log1p(-x), floor) - y * np.maximum(np.log(x), floor)
+
+
+binary_entropy.derivative(
+    x=lambda g, x, y: g * (x - y) / clamp_min((1.0 - x) * x, 1e-12),
+    y=lambda g, x: g * (log1p(-x) - log(x)),
+)
+
+
+@composite(method=False)
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Cross-entropy of probabilities against targets in [0, 1], -(t log p + (1 - t) log(1 - p)); logarithms are cut at -100.
+
+    Parameters
+    ----------
+    input, target : Tensor
+        Of one shape; the input in [0, 1]. With logits use :func:`binary_cross_entropy_with_logits`, which is exact for large ones.
+    weight : Tensor, optional
+        Broadcasts to the losses.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    RuntimeError
+        If an input lies outside [0, 1] or the dtypes differ.
+    """
+    op = "binary_cross_entropy"
+    expect_tensors(op, input=input, target=target)
+    _require_one_shape(op, input, target)
+    x = input._data
+    if x.size and not (x.min() >= 0 and x.max() <= 1):
+        raise RuntimeError(
+            f"{op}: all elements of input should be between 0 and 1, but they go from {x.min():.6g} to {x.max():.6g}. "
+            "Fix: apply a sigmoid, or better use binary_cross_entropy_with_logits on the logits."
+        )
+    losses = binary_entropy(input, target)
+    return reduced(losses if weight is None else losses * weight, reduction_of(reduction, size_average, reduce), op)
+
+
+def _require_one_shape(op: str, input: Tensor, target: Tensor) -> None:
+    x, y = input._data, target._data
+    if x.shape != y.shape:
+        facts = f"Target size ({y.shape}) must be the same as input size ({x.shape})."
+        raise ValueRangeError(message("E103", op, facts, same_shape_fix(x.shape, y.shape)))
+    if y.dtype.kind != "f":
+        facts = f"Found dtype {target.dtype.name} for the target but expected {input.dtype.name}."
+        raise DtypeError(message("E108", op, facts, "target.float() makes 0. and 1. of the labels."))
+
+
+@primitive(method=False, names=("input", "target"), node_name="BinaryCrossEntropyWithLogitsBackward0")
+def logits_entropy_mean(x, y, /, work):
+    """Mean of max(x, 0) - x * y + log(1 + exp(-|x|)) with its slope in one pass."""
+    loss, work.slope = kernels.bce_with_logits_forward(x, y)
+    return loss
+
+
+logits_entropy_mean.derivative(
+    x=lambda g, x, y, x_shape: g * (sigmoid(x) - y) * (1.0 / max(1, np.prod(x_shape))),
+    y=lambda g, x, x_shape: -g * x * (1.0 / max(1, np.prod(x_shape))),
+)
+logits_entropy_mean.derivative_on_arrays(
+    lambda g, needs, x, work: (
+        g * work.slope if needs[0] else None,
+        g * x * x.dtype.type(-1.0 / max(1, x.size)) if needs[1] else None,
+    )
+)
+
+
+@composite(method=False)
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy of sigmoid(input) against targets in [0, 1], computed from the logits so that nothing overflows.
+
+    loss = max(x, 0) - x t + log(1 + exp(-|x|))
+
+    Parameters
+    ----------
+    input, target : Tensor
+        Of one shape.
+    weight : Tensor, optional
+        Broadcasts to the losses.
+    pos_weight : Tensor, optional
+        Weight of the positive answers, by class; broadcasts to the target.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    op = "binary_cross_entropy_with_logits"
+    expect_tensors(op, input=input, target=target)
+    _require_one_shape(op, input, target)
+    reduction = reduction_of(reduction, size_average, reduce)
+    if weight is None and pos_weight is None and fits_fused(input, target, reduction):
+        return logits_entropy_mean(input, target, Workspace())
+    log_yes = logsigmoid(input)
+    scale = log_yes if pos_weight is None else log_yes * ((pos_weight - 1.0) * target + 1.0)
+    losses = (1.0 - target) * input - scale
+    return reduced(losses if weight is None else losses * weight, reduction, op)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.ops.comparison import keep, logical_not
+from tinygrad_edu.ops.comparison import keep, logical_not, refuse_bool
 from tinygrad_edu.ops.exponential import erf, exp
 from tinygrad_edu.ops.indexing import narrow
 from tinygrad_edu.ops.rounding import abs
@@ -39,9 +39,10 @@ def relu(x, /):
     >>> tg.relu(tg.tensor([-1., 0., 2.])).tolist()
     [0.0, 0.0, 2.0]
     """
-    if x.size < KERNEL_PAYS:
-        return np.maximum(x, ZERO[x.dtype.char])
-    return kernels.relu(x)
+    refuse_bool("relu", x)
+    if x.size >= KERNEL_PAYS:
+        return kernels.relu(x)
+    return np.maximum(x, ZERO[x.dtype.char])
 
 
 def _relu_on_arrays(g, needs, out):

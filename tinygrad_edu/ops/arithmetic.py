@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygrad_edu import dtypes
 from tinygrad_edu.ops.alias import alias
-from tinygrad_edu.ops.comparison import keep
+from tinygrad_edu.ops.comparison import keep, refuse_bool
 from tinygrad_edu.ops.exponential import log
 from tinygrad_edu.primitive import as_float, composite, constant, primitive, registry
 from tinygrad_edu.quiet import quietly
@@ -42,8 +42,7 @@ add.derivative(x=lambda g: g, y=lambda g, alpha: g if alpha == 1 else g * alpha)
 @primitive(elementwise=True, operators=("__sub__", "__rsub__"))
 def sub(x, y, /, *, alpha=1):
     """Difference with broadcasting, out = x - alpha * y."""
-    if x.dtype.kind == "b":
-        raise RuntimeError("sub: subtraction of bool tensors is not defined. Fix: x ^ y or tg.logical_xor(x, y).")
+    refuse_bool("sub", x, "x ^ y or tg.logical_xor(x, y)")
     return x - y if alpha == 1 else x - y * alpha
 
 
@@ -62,6 +61,7 @@ mul.derivative(x=lambda g, y: g * y, y=lambda g, x: g * x)
 @primitive(elementwise=True, operators=("__neg__",))
 def neg(x, /):
     """Negative, out = -x."""
+    refuse_bool("neg", x, "~x or tg.logical_not(x)")
     return -x
 
 
@@ -71,6 +71,7 @@ neg.derivative(x=lambda g: -g)
 @primitive(operators=("__pos__",))
 def positive(x, /):
     """out = +x, a copy."""
+    refuse_bool("positive", x)
     return +x
 
 
@@ -90,7 +91,7 @@ true_divide.derivative(x=lambda g, y: g / y, y=lambda g, y, out: -g * out / y)
 @composite
 def rsub(input, other, *, alpha=1):
     """Difference the other way round, out = other - alpha * input."""
-    return add(other, input, alpha=-alpha) if isinstance(other, Tensor) else add(mul(input, -alpha), other)
+    return sub(other if isinstance(other, Tensor) else constant(other, input._data), input, alpha=alpha)
 
 
 @composite
@@ -251,8 +252,8 @@ def _as_float64(value):
 
 @primitive
 def square(x, /):
-    """Square, out = x * x."""
-    return x * x
+    """Square, out = x * x; bools give int64."""
+    return x * x if x.dtype.kind != "b" else x.astype(np.int64)
 
 
 square.derivative(x=lambda g, x: g * (x + x))

@@ -162,6 +162,12 @@ def logical_not(x, /):
     return np.logical_not(x)
 
 
+def refuse_bool(name, x, instead="x.int()"):
+    """Raise where PyTorch does not define an arithmetic op on bool tensors."""
+    if x.dtype.kind == "b":
+        raise RuntimeError(f"{name}: not defined for bool tensors. Fix: {instead}.")
+
+
 def _refuse_floats(name, x):
     if x.dtype.kind == "f":
         raise NotImplementedError(
@@ -212,17 +218,26 @@ def bitwise_right_shift(x, y, /):
 
 
 # ---- reducing ---------------------------------------------------------------------------------------------------------------
+def axes_of(dim, ndim, name):
+    """Return `dim` as NumPy's `axis` for a reduction: an int in range and None pass as they are, others are checked."""
+    if dim is None or (dim.__class__ is int and -ndim <= dim < ndim):
+        return dim
+    if dim.__class__ is int:
+        dim = (dim,)
+    return normalize_dims(dim, ndim, name)
+
+
 @primitive(method=False)
 def any_along(x, /, dim, keepdim):
     """Logical or along `dim` (None: all of them)."""
-    result = np.any(x, axis=None if dim is None else normalize_dims(dim, x.ndim, "any"), keepdims=keepdim)
+    result = np.any(x, axis=axes_of(dim, x.ndim, "any"), keepdims=keepdim)
     return result.astype(x.dtype) if x.dtype.char == "B" else result
 
 
 @primitive(method=False)
 def all_along(x, /, dim, keepdim):
     """Logical and along `dim` (None: all of them)."""
-    result = np.all(x, axis=None if dim is None else normalize_dims(dim, x.ndim, "all"), keepdims=keepdim)
+    result = np.all(x, axis=axes_of(dim, x.ndim, "all"), keepdims=keepdim)
     return result.astype(x.dtype) if x.dtype.char == "B" else result
 
 

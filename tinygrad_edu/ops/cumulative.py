@@ -11,7 +11,6 @@ from tinygrad_edu.ops.comparison import keep, logical_not
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.exponential import exp
-from tinygrad_edu.ops.indexing import place
 from tinygrad_edu.ops.reduction import spread
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.quiet import quietly
@@ -67,10 +66,25 @@ def shift(x, /, steps, dim, fill):
 shift.derivative(x=lambda g, steps, dim: shift(g, -steps, dim, 0))
 
 
+def running_products(x, dim, direction):
+    """Return cumprod(x) from the front (direction 1) or the end (-1), by doubling steps: y <- y * shift(y, 1), shift(y, 2), ..."""
+    step, y = 1, x
+    while step < x.shape[dim]:
+        y = y * shift(y, direction * step, dim, 1)
+        step *= 2
+    return y
+
+
+def products_of_others(x, dim):
+    """Return for every element the product of all others along `dim`: those before it times those after it."""
+    before = shift(running_products(x, dim, 1), 1, dim, 1)
+    return before * shift(running_products(x, dim, -1), -1, dim, 1)
+
+
 def running_products_pullback(g, x, dim):
-    """Return the gradient of cumprod(x): forward by doubling steps y <- y * shift(y), then the chain rule back through them."""
-    length, step, y, trail = x.shape[dim], 1, x, []
-    while step < length:
+    """Return the gradient of cumprod(x): the chain rule back through the steps of `running_products`."""
+    step, y, trail = 1, x, []
+    while step < x.shape[dim]:
         trail.append((y, step))
         y = y * shift(y, step, dim, 1)
         step *= 2
@@ -124,9 +138,8 @@ def _prod_rule(g, x, out, dim, keepdim):
     shape = tuple(x.shape)
     if not shape:
         return g
-    if has_zero(x):  # the product is the last of the running products
-        last = (slice(None),) * dim + (slice(-1, None) if keepdim else -1,)
-        return running_products_pullback(place(g, shape, last), x, dim)
+    if has_zero(x):
+        return spread(g, shape, dim, keepdim) * products_of_others(x, dim)
     return spread(g * out, shape, dim, keepdim) / x
 
 

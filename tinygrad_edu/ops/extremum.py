@@ -8,10 +8,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinygrad_edu.ops.comparison import isnan, keep
+from tinygrad_edu.ops.comparison import axes_of, isnan, keep
 from tinygrad_edu.ops.conversion import cast
 from tinygrad_edu.ops.dims import normalize_dim, normalize_dims
-from tinygrad_edu.ops.reduction import axes_of, spread, sum_along
+from tinygrad_edu.ops.reduction import spread, sum_along
 from tinygrad_edu.ops.rounding import maximum, minimum
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.tensor import Tensor
@@ -114,7 +114,8 @@ def argmin(input, dim=None, keepdim=False, *, axis=None):
 
 # ---- values, equal ones sharing the gradient --------------------------------------------------------------------------------
 def _share_evenly(g, x, out, x_dtype, dim, keepdim):
-    attained = (x == spread(out, tuple(x.shape), dim, keepdim)) | isnan(x)
+    best = spread(out, tuple(x.shape), dim, keepdim)
+    attained = (x == best) | (isnan(x) & isnan(best))
     share = g / sum_along(cast(attained, x_dtype), dim, keepdim)
     return keep(spread(share, tuple(x.shape), dim, keepdim), attained)
 
@@ -216,7 +217,8 @@ def min(input, dim=None, keepdim=False, *, other=None, axis=None):
 @primitive(method=False)
 def median_position(x, /, dim, keepdim, skip_nan):
     """Position of the lower median along `dim`; a NaN is the median unless NaNs are skipped."""
-    x = np.atleast_1d(x)
+    if x.ndim == 0:
+        return np.int64(0)
     order = np.argsort(x, dim, kind="stable")  # NaN last
     unknown = np.count_nonzero(x != x, axis=dim, keepdims=True)
     length = x.shape[dim]
@@ -263,7 +265,9 @@ def nanmedian(input, dim=None, keepdim=False):
 @primitive(method=False)
 def mode_position(x, /, dim, keepdim):
     """Position of the last occurrence of the most frequent element along `dim`; of equally frequent ones the smallest."""
-    x = np.moveaxis(np.atleast_1d(x), dim, -1)
+    if x.ndim == 0:
+        return np.int64(0)
+    x = np.moveaxis(x, dim, -1)
     lines = x.reshape(-1, x.shape[-1])
     at = np.empty(len(lines), np.int64)
     for i, line in enumerate(lines):

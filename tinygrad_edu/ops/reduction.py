@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu import dtypes
 from tinygrad_edu.ops.arithmetic import power_of
-from tinygrad_edu.ops.comparison import isnan, keep, logical_not
+from tinygrad_edu.ops.comparison import axes_of, isnan, keep, logical_not
 from tinygrad_edu.ops.conversion import cast, convert
 from tinygrad_edu.ops.dims import normalize_dims
 from tinygrad_edu.ops.exponential import exp
@@ -44,13 +44,6 @@ def broadcast_to(x, /, shape):
 
 
 broadcast_to.derivative(x=lambda g, x_shape: sum_to(g, x_shape))
-
-
-def axes_of(dim, ndim, name):
-    """Return `dim` as NumPy's `axis`: an int in range and None pass as they are, a sequence is checked."""
-    if dim is None or (dim.__class__ is int and -ndim <= dim < ndim):
-        return dim
-    return normalize_dims(dim, ndim, name)
 
 
 def count_along(shape, dim):
@@ -199,7 +192,7 @@ def _spread_of(x, dim, correction, keepdim):
 
 def _variance_rule(g, x, dim, correction, keepdim):
     freedom = count_along(x.shape, dim) - correction
-    scale = 2.0 / freedom if freedom > 0 else math.nan
+    scale = 2.0 / freedom if freedom > 0 else math.inf
     return spread(g * scale, tuple(x.shape), dim, keepdim) * (x - mean_along(x, dim, True))
 
 
@@ -319,7 +312,7 @@ def norm_along(x, /, p, dim, keepdim):
 def _norm_rule(g, x, out, x_dtype, p, dim, keepdim):
     shape = tuple(x.shape)
     if p == 0:
-        return x * 0.0
+        return spread(g * 0.0, shape, dim, keepdim)
     if p == 1:
         return spread(g, shape, dim, keepdim) * sign(x)
     if p in (math.inf, -math.inf):  # shared evenly by the elements that attain it

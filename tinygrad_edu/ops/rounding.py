@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from tinygrad_edu.ops.alias import alias
-from tinygrad_edu.ops.comparison import isfinite, isnan, keep, logical_not
+from tinygrad_edu.ops.comparison import isfinite, isnan, keep, logical_not, refuse_bool
 from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.quiet import quietly
 
 __all__ = [
     "abs", "absolute", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "fix", "floor", "fmax", "fmin", "frac",
@@ -47,6 +48,7 @@ copysign.derivative(x=lambda g, x, out: g * (out / (x + (x == 0))), y=lambda g: 
 
 # ---- rounding ---------------------------------------------------------------------------------------------------------------
 def _whole(function, x):
+    refuse_bool("rounding", x)
     return function(x) if x.dtype.kind == "f" else +x
 
 
@@ -78,7 +80,7 @@ def round(x, /, *, decimals=0):
         Digits to keep after the point; negative ones round to tens, hundreds, ...
     """
     if x.dtype.kind != "f":
-        return +x
+        return _whole(np.rint, x)
     if decimals == 0:
         return np.rint(x)
     scale = x.dtype.type(10.0 ** math.fabs(decimals))
@@ -91,8 +93,11 @@ fix = alias(trunc, "fix")
 
 
 @primitive
+@quietly
 def frac(x, /):
     """The fractional part, x - trunc(x), with the sign of x."""
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"frac: not implemented for {x.dtype}, whose fractions are all 0. Fix: x.float().")
     return x - np.trunc(x)
 
 
@@ -220,7 +225,7 @@ clip = alias(clamp, "clip")
 def nan_to_num(x, /, nan=0.0, posinf=None, neginf=None):
     """Replace NaN and infinities by finite numbers (0, and the largest and smallest of the dtype unless given)."""
     if x.dtype.kind != "f":
-        return +x
+        return x.copy()
     return np.nan_to_num(x, copy=True, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
 
 
@@ -230,4 +235,4 @@ nan_to_num.derivative(x=lambda g, x: keep(g, isfinite(x)))
 @primitive(elementwise=True, names=("input", "values"))
 def heaviside(x, values, /):
     """The step function: 0 below zero, 1 above, `values` at zero. Not differentiable."""
-    return np.heaviside(x, values).astype(x.dtype)
+    return np.where(x == 0, values, (x > 0).astype(x.dtype))

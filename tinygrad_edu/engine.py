@@ -23,6 +23,7 @@ from tinygrad_edu.quiet import restore, silence
 __all__ = ["accumulate", "backpropagate", "gather"]
 
 _number = attrgetter("number")
+inspectors: list[Callable[[Node, Any], None]] = []  # called after each node's rules have run, see autograd.anomaly
 _one_at_a_time = (
     threading.RLock()
 )  # gradients travel on the nodes, so two passes must not share a leaf at the same time
@@ -109,7 +110,7 @@ def backpropagate(
             for node, seed in seeds:
                 if node.mark is mark:  # unmarked: no target can be reached from here
                     add(node, seed)
-            if targets is None and not create_graph:
+            if targets is None and not create_graph and not inspectors:
                 _pass_on_arrays(nodes, retain_graph, deposit)
                 return {}
             return _pass(nodes, targets, retain_graph, create_graph, deposit)
@@ -146,6 +147,8 @@ def _pass(
                 node.op.pull_tensors(node, gradient)
             else:
                 node.op.pull(node, gradient)
+            for inspect in inspectors:
+                inspect(node, gradient)
             if not retain_graph and node.op.frees:
                 node.saved = None
     return found

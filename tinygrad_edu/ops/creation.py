@@ -37,8 +37,8 @@ def finish(
 
 
 # ---- from data --------------------------------------------------------------------------------------------------------------
-def to_array(data: Any) -> np.ndarray:
-    """Return a new array of nested lists, numbers or arrays; Python floats get the default floating type.
+def to_array(data: Any, dtype: Any = None) -> np.ndarray:
+    """Return a new array of nested lists, numbers or arrays; Python floats get `dtype`, or the default floating type.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def to_array(data: Any) -> np.ndarray:
     except ValueError:
         raise _ragged(data) from None
     if array.dtype == np.float64 and not isinstance(leaf, np.generic | np.ndarray | Tensor):
-        return array.astype(get_default_dtype().numpy)
+        return array.astype((get_default_dtype() if dtype is None else as_dtype(dtype)).numpy)  # rounded once
     if not array.size and not isinstance(leaf, np.generic | np.ndarray | Tensor):
         return np.zeros(array.shape, get_default_dtype().numpy)
     if array.dtype.kind not in "biuf" or array.dtype == np.uint64:
@@ -155,7 +155,7 @@ def tensor(
             stacklevel=2,
         )
         return finish(np.array(data._data), dtype, device, requires_grad)
-    return finish(to_array(data), dtype, device, requires_grad)
+    return finish(to_array(data, dtype), dtype, device, requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:

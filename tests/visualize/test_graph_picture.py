@@ -232,6 +232,28 @@ def test_parameters_of_a_module_have_their_own_kind_and_names():
     assert kinds["net.weight"] == kinds["net.bias"] == "parameter"
 
 
+def test_the_gradients_of_a_network_are_those_of_the_engine():
+    """Through layers and a loss with fused kernels, whose rules keep their work from the forward pass."""
+    tg.manual_seed(0)
+    net = tg.nn.Sequential(
+        tg.nn.Conv2d(1, 2, 3),
+        tg.nn.BatchNorm2d(2),
+        tg.nn.ReLU(),
+        tg.nn.MaxPool2d(2),
+        tg.nn.Flatten(),
+        tg.nn.Linear(8, 3),
+    )
+    with record() as recording:
+        loss = tg.nn.functional.cross_entropy(net(tg.randn(4, 1, 6, 6)), tg.tensor([0, 1, 2, 0]))
+    picture = Picture([loss], {}, recording.calls, frozenset(PARTS))
+    loss.backward()
+    for _, parameter in net.named_parameters():
+        np.testing.assert_allclose(picture.gradients[parameter.node], parameter.grad.numpy(), rtol=1e-5, atol=1e-7)
+    titles = [box.title for box in draw_graph(loss, recording=recording).boxes.values()]
+    assert "net.0.weight" in titles
+    assert any("max_pool2d(" in title for title in titles)
+
+
 # ---- mistakes -----------------------------------------------------------------------------------------------------------
 
 

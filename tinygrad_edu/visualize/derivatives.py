@@ -44,7 +44,7 @@ def pull(node: Node, gradient: np.ndarray, call: Call | None) -> list[tuple[Node
     parts = []
     for position, (parent, part) in enumerate(zip(node.parents, run_rules(node, gradient, call), strict=True)):
         if parent is not None and part is not None:
-            if node.op.elementwise and node.shapes is not None:
+            if node.op.elementwise and node.op.together is None and node.shapes is not None:
                 part = registry["sum_to"].forward(part, node.shapes[rule_position(node, position)])
             parts.append((parent, part))
     return parts
@@ -56,11 +56,17 @@ def rule_position(node: Node, position: int) -> int:
 
 
 def run_rules(node: Node, gradient: np.ndarray, call: Call | None) -> list[Any]:
-    """The op's derivative rules on arrays, one result for each parent, before any sum over broadcast dimensions."""
+    """The op's derivative rules on arrays, as the engine runs them: one result for each parent.
+
+    Those of an elementwise op are not yet summed over the dimensions that broadcasting added.
+    """
     op, values = node.op, readings(node, call)
     with np.errstate(all="ignore"):
         if op.variadic:
             return list(op.array_rule("tensors")(gradient, *(values[r] for r in reads_of(op.rules["tensors"]))))
+        if op.together is not None:
+            needs = tuple(parent is not None for parent in node.parents)
+            return list(op.together(gradient, needs, *(values[r] for r in op.together_reads)))
         return [
             None if parent is None else op.array_rule(name)(gradient, *(values[r] for r in reads_of(rule)))
             for parent, (name, rule) in zip(node.parents, op.rules.items(), strict=True)
@@ -100,7 +106,8 @@ def local_derivative(node: Node, position: int, out: np.ndarray, shape: tuple[in
     size = int(np.prod(shape))
     sizes = (out.size, size)
     slopes = run_rules(node, np.ones(out.shape, out.dtype), call)[position]
-    if node.op.elementwise or (shape == out.shape and is_diagonal(node, position, slopes, call)):
+    alone = node.op.elementwise and (node.op.together is None or shape == out.shape)
+    if alone or (shape == out.shape and is_diagonal(node, position, slopes, call)):
         return Local(np.broadcast_to(slopes, out.shape), True, sizes)
     if out.size * size > LARGEST_JACOBIAN:
         return Local(None, False, sizes)

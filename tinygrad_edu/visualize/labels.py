@@ -60,7 +60,7 @@ def operation(op: Any, operands: list[Expression], parameters: dict[str, Any]) -
         symbol, strength = PREFIX[kind]
         inner = operands[0]
         return Expression(f"{symbol}({inner})" if inner.strength <= strength else f"{symbol}{inner}", strength)
-    options = [f"{name}={short(value)}" for name, value in shown.items()]
+    options = [f"{name}={short(value)}" for name, value in shown.items() if short(value)]
     return Expression(f"{public_name(op)}({', '.join([*operands, *options])})")
 
 
@@ -74,8 +74,8 @@ def public_name(op: Any) -> str:
 
     if hasattr(Tensor, op.name) or hasattr(functional, op.name):
         return op.name.strip("_")
-    common = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", torch_name(op)).lower()
-    return common if common in registry else op.name.strip("_")
+    common = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", torch_name(op).removesuffix("WithIndices")).lower()
+    return common if common in registry else op.name.strip("_").removesuffix("_along")
 
 
 def is_default(value: Any, default: Any) -> bool:
@@ -85,13 +85,13 @@ def is_default(value: Any, default: Any) -> bool:
 
 
 def short(value: Any) -> str:
-    """A parameter as it is written in a call, when that is short."""
+    """A parameter as it is written in a call, or nothing when that is long or no user would write it."""
     if isinstance(value, bool | int | float | np.generic):
         return str(value) if isinstance(value, bool) else number(value)
     if isinstance(value, tuple | list) and len(value) == 1:
         return short(value[0])
-    text = str(value).removeprefix("tinygrad_edu.") if isinstance(value, tuple | list | str | dtype) else "…"
-    return text if len(text) <= 12 else "…"
+    text = str(value).removeprefix("tinygrad_edu.") if isinstance(value, tuple | list | str | dtype) else ""
+    return text if len(text) <= 12 else ""
 
 
 def key(index: Any) -> str:

@@ -14,6 +14,7 @@ from tinygrad_edu.errors import ValueRangeError
 from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.tensor import Tensor, wrap
 from tinygrad_edu.visualize.drawing import Direction, Drawing
+from tinygrad_edu.visualize.labels import public_name
 
 WIDE = 30  # characters of a layer's settings on one line
 
@@ -54,11 +55,11 @@ def draw_network(
     >>> print(tg.visualize.draw_network(model, (1, 784)).to_text())
     Sequential: 79,510 parameters
     input | (1, 784)
-    0: Linear | in_features=784, | out_features=100, bias=True | → (1, 100) | 78,500 parameters
+    0: Linear | in_features=784, out_features=100, bias=True | → (1, 100) | 78,500 parameters
         from input
     1: Tanh | → (1, 100)
         from 0: Linear
-    2: Linear | in_features=100, | out_features=10, bias=True | → (1, 10) | 1,010 parameters
+    2: Linear | in_features=100, out_features=10, bias=True | → (1, 10) | 1,010 parameters
         from 1: Tanh
     output | (1, 10)
         from 2: Linear
@@ -157,7 +158,7 @@ class Trace:
         """An operation between layers that calculates with the data gets a box of its own."""
         if not self.inside and any(id(tensor) in self.origin for tensor in tensors_in(arguments)):
             id_ = f"box{len(self.drawing.boxes)}"
-            self.drawing.add_box(id_, name.strip("_"), [f"→ {shapes(out)}"], kind="op")
+            self.drawing.add_box(id_, public_name(primitive.registry[name]), [f"→ {shapes(out)}"], kind="op")
             self.draw_arrows(arguments, id_)
             self.comes_from(out, id_)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import DtypeError, ShapeError, message
+from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import sum_along
 from tinygrad_edu.ops.shape import squeeze, unsqueeze
 from tinygrad_edu.ops.windows import as_image, as_sizes, too_large
@@ -156,8 +157,6 @@ def _named_padding(image, padding: str, kernel, stride, op: str):
         raise RuntimeError(f"{op}: padding='same' is not supported for strided convolutions. Fix: padding as numbers.")
     height, width = kernel[0] - 1, kernel[1] - 1
     if height % 2 or width % 2:
-        from tinygrad_edu.ops.shape import pad
-
         image = pad(image, (0, width % 2, 0, height % 2))
     return image, (height // 2, width // 2)
 
@@ -311,8 +310,6 @@ def _convolve_transposed(
     else:  # only with dilation: no convolution of that stride leaves so many rows over, so they are added by hand
         out = convolution_input(image, weight, inner, stride, (0, 0), dilation, groups)
         (ph, pw), (eh, ew) = padding, extra
-        from tinygrad_edu.ops.shape import pad
-
         out = pad(out, (-pw, ew - pw, -ph, eh - ph))
     if bias is not None:
         out = out + bias.reshape(-1, 1, 1)

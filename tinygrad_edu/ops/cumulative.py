@@ -4,18 +4,26 @@ The rule of a product divides by the elements. Where one of them is zero it goes
 log2(n) steps of multiplying by a shifted copy, whose pullback is exact, zeros or not, and can be differentiated again.
 """
 
+import math
+from collections import namedtuple
+
 import numpy as np
 
 from tinygrad_edu import dtypes
-from tinygrad_edu.ops.comparison import keep, logical_not
+from tinygrad_edu.ops.comparison import keep, logical_not, logical_xor
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.exponential import exp
+from tinygrad_edu.ops.gathering import gather
+from tinygrad_edu.ops.indexing import narrow
+from tinygrad_edu.ops.joining import cat
 from tinygrad_edu.ops.reduction import spread
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.quiet import quietly
 
-__all__ = ["cumprod", "cumsum", "logcumsumexp", "prod"]
+__all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp", "prod"]
+
+_cummax, _cummin = namedtuple("cummax", "values indices"), namedtuple("cummin", "values indices")
 
 
 # ---- sums -------------------------------------------------------------------------------------------------------------------
@@ -193,8 +201,9 @@ log_where.derivative(x=lambda g, x, mask: keep(g, mask) / (x + logical_not(mask)
 def _logcumsumexp_rule(g, x, out, dim, backwards):
     # sum_j g_j exp(x_i - out_j) over the outputs j that x_i is part of: in logarithms, since out_j may lie far below x_i's
     # companions; positive and negative g apart, since only positive numbers have logarithms.
-    positive = exp(logcumsumexp_along(log_where(g, g > 0) - out, dim, not backwards) + x)
-    negative = exp(logcumsumexp_along(log_where(-g, g < 0) - out, dim, not backwards) + x)
+    level = keep(out, out != -math.inf)  # where all is -inf, exp(x) is 0 whatever the level
+    positive = exp(logcumsumexp_along(log_where(g, logical_not(g <= 0)) - level, dim, not backwards) + x)
+    negative = exp(logcumsumexp_along(log_where(-g, g < 0) - level, dim, not backwards) + x)
     return positive - negative
 
 
@@ -205,3 +214,71 @@ logcumsumexp_along.derivative(x=_logcumsumexp_rule)
 def logcumsumexp(input, dim):
     """Running log-sum-exp, out[i] = log(exp(x[0]) + ... + exp(x[i])) along `dim`."""
     return logcumsumexp_along(input, normalize_dim(dim, input.ndim, "logcumsumexp"), False)
+
+
+# ---- extremes ---------------------------------------------------------------------------------------------------------------
+def _latest_record(running, x, dim):
+    """Return for every element the position of the latest one that equals the running extreme; a NaN stays the extreme."""
+    if x.ndim == 0:
+        return np.int64(0)
+    position = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
+    record = (x == running.accumulate(x, dim)) | (x != x)
+    return np.maximum.accumulate(np.where(record, position, 0), dim)
+
+
+@primitive(method=False)
+def cummax_position(x, /, dim):
+    """Position of the running maximum along `dim`, of equal ones the latest."""
+    return _latest_record(np.maximum, x, dim)
+
+
+@primitive(method=False)
+def cummin_position(x, /, dim):
+    """Position of the running minimum along `dim`, of equal ones the latest."""
+    return _latest_record(np.minimum, x, dim)
+
+
+@composite
+def cummax(input, dim):
+    """Running maximum along `dim`, a named pair (values, indices); of equal elements the latest is meant."""
+    dim = normalize_dim(dim, input.ndim, "cummax")
+    index = cummax_position(input, dim)
+    return _cummax(gather(input, dim, index), index)
+
+
+@composite
+def cummin(input, dim):
+    """Running minimum along `dim`, a named pair (values, indices); of equal elements the latest is meant."""
+    dim = normalize_dim(dim, input.ndim, "cummin")
+    index = cummin_position(input, dim)
+    return _cummin(gather(input, dim, index), index)
+
+
+# ---- differences ------------------------------------------------------------------------------------------------------------
+@composite
+def diff(input, n=1, dim=-1, prepend=None, append=None):
+    """Differences of neighbours, out[i] = x[i + 1] - x[i] along `dim`, taken `n` times.
+
+    Parameters
+    ----------
+    n : int
+    dim : int
+    prepend, append : Tensor, optional
+        What to join to the input's ends first.
+
+    Raises
+    ------
+    RuntimeError
+        For a 0-d tensor or a negative n.
+    """
+    if input.ndim == 0 or n < 0:
+        raise RuntimeError(
+            f"diff: expects a tensor of at least one dimension and n >= 0, got {input.ndim} dimensions and n={n}."
+        )
+    parts = [part for part in (prepend, input, append) if part is not None]
+    joined = cat(parts, dim) if len(parts) > 1 else input
+    for _ in range(min(n, joined.size(dim))):
+        length = joined.size(dim) - 1
+        ahead, behind = narrow(joined, dim, 1, length), narrow(joined, dim, 0, length)
+        joined = logical_xor(ahead, behind) if joined._data.dtype.kind == "b" else ahead - behind
+    return joined

@@ -27,7 +27,7 @@ def to_digraph(drawing: Drawing) -> graphviz.Digraph:
         edge_attr={"color": style.ARROW, "arrowsize": "0.75"},
     )
     labelled = any(arrow.label for arrow in drawing.arrows)
-    graph.attr(nodesep="0.25", ranksep="0.3" if labelled else "0.4")
+    graph.attr(nodesep="0.25", ranksep="0.4")
     if drawing.title:
         graph.attr(label=f"<{font(escape(drawing.title), style.TITLE_SIZE)}<BR/> >", labelloc="t", fontname=style.FONT)
     names = {id: f"box{number}" for number, id in enumerate(drawing.boxes)}  # user ids may hold any sign, ":" included

@@ -22,6 +22,7 @@ Size = tuple[float, float]
 Point = tuple[float, float]
 Station = str | tuple[int, int]  # a box's id, or (arrow number, layer) where an arrow passes a layer
 Neighbours = dict[Station, list[Station]]
+Pulls = dict[Station, list[tuple[Station, float]]]  # neighbours, and how far off their places they pull
 
 GAP_ALONG = 20.0
 GAP_ACROSS = 14.0
@@ -199,11 +200,13 @@ def place_across(
     """Let each layer in turn go where its neighbours pull it, as near as order and sizes allow (least squares)."""
     from scipy.optimize import isotonic_regression
 
-    pulls: dict[Station, list[tuple[Station, float]]] = {station: [] for layer in layers for station in layer}
+    before: Pulls = {station: [] for layer in layers for station in layer}
+    after: Pulls = {station: [] for layer in layers for station in layer}
     for chain, shift in zip(chains, shifts, strict=True):
         for (a, shift_a), (b, shift_b) in pairwise(zip(chain, shift, strict=True)):
-            pulls[a].append((b, shift_b - shift_a))
-            pulls[b].append((a, shift_a - shift_b))
+            after[a].append((b, shift_b - shift_a))
+            before[b].append((a, shift_a - shift_b))
+    both = {station: before[station] + after[station] for station in before}
     position: dict[Station, float] = {}
     offsets = []
     for layer in layers:
@@ -211,17 +214,22 @@ def place_across(
         offset = np.concatenate([[0.0], np.cumsum((thick[:-1] + thick[1:]) / 2 + GAP_ACROSS)])
         offsets.append(offset)
         position |= dict(zip(layer, offset - offset[-1] / 2, strict=True))
-    for sweep in range(4 * SWEEPS):
-        for number in range(len(layers))[:: 1 if sweep % 2 == 0 else -1]:
+    # One side at a time lets long chains become straight in one sweep; both sides at once finish the details.
+    for pulls, step in [(before, 1), (after, -1)] * SWEEPS + [(before, 1)] + [(both, -1), (both, 1)] * 2:
+        for number in range(len(layers))[::step]:
             layer = layers[number]
-            wished = np.array(
-                [np.mean([position[n] + by for n, by in pulls[s]]) if pulls[s] else position[s] for s in layer]
-            )
+            wished = np.array([wish(s, pulls, both, position) for s in layer])
             weight = np.array([1.0 if isinstance(s, str) else 3.0 for s in layer])  # long arrows like to be straight
             # Keeping distances between ordered stations is keeping (position - offset) from falling.
             settled = isotonic_regression(wished - offsets[number], weights=weight).x + offsets[number]
             position |= dict(zip(layer, settled.tolist(), strict=True))
     return position
+
+
+def wish(station: Station, pulls: Pulls, both: Pulls, position: dict[Station, float]) -> float:
+    """Where a station's neighbours on the side of ``pulls`` want it; where it has none there, those of both sides."""
+    wanted = [position[neighbour] + by for neighbour, by in pulls[station] or both[station]]
+    return sum(wanted) / len(wanted) if wanted else position[station]
 
 
 def place_along(layers: list[list[Station]], sizes: dict[Station, Size]) -> tuple[list[float], float]:

@@ -17,9 +17,9 @@ def values(arg: Arg, shape: tuple[int, ...], rng: np.random.Generator) -> np.nda
     if arg.make is not None:
         return np.asarray(arg.make(rng, shape))
     if arg.kind == "bool":
-        return rng.random(shape) < 0.5
+        return np.asarray(rng.random(shape) < 0.5)
     if arg.kind == "int":
-        return rng.integers(int(arg.low), int(arg.high), shape)
+        return np.asarray(rng.integers(int(arg.low), int(arg.high), shape))
     size = int(np.prod(shape))
     if arg.distinct:
         x = np.linspace(arg.low, arg.high, max(size, 2))[:size] + rng.uniform(-0.2, 0.2) * 0.01

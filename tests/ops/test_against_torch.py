@@ -36,7 +36,7 @@ def run_in(lib, case: OpCase, arrays: list[np.ndarray]):
     """Value, first and second derivatives in one library."""
     tensors = []
     for arg, array in zip(case.args, arrays, strict=True):
-        t = lib.from_numpy(array.copy())
+        t = lib.from_numpy(np.array(array))
         tensors.append(t.requires_grad_() if arg.kind == "float" and arg.grad and case.order else t)
     result = case.run(lib, *tensors)
     wanted = [t for t in tensors if t.requires_grad]
@@ -74,7 +74,7 @@ def zeros_if_none(gradient, like: np.ndarray) -> np.ndarray:
 def test_equals_torch(case: OpCase, data):
     arrays = data.draw(inputs(case))
     for dtype in case.dtypes:
-        typed = [a.astype(dtype) if arg.kind == "float" else a for arg, a in zip(case.args, arrays, strict=True)]
+        typed = [np.asarray(a.astype(dtype)) if arg.kind == "float" else a for arg, a in zip(case.args, arrays, strict=True)]
         ours, our_first, our_second = run_in(tg, case, typed)
         theirs, their_first, their_second = run_in(torch, case, typed)
         one = isinstance(ours, tg.Tensor)

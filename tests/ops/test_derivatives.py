@@ -50,7 +50,7 @@ def directions(case: OpCase, arrays, seed: int) -> list[np.ndarray | None]:
 
 
 def moved(arrays, along, step: float) -> list[np.ndarray]:
-    return [a if d is None else a + step * d for a, d in zip(arrays, along, strict=True)]
+    return [a if d is None else np.asarray(a + step * d) for a, d in zip(arrays, along, strict=True)]
 
 
 def slope(function, arrays, along) -> float:

@@ -21,16 +21,26 @@ from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
 from tinygrad_edu.kernels.threads import chunks, run_chunks, scratch
 from tinygrad_edu.kernels.vector import (
     ACCUMULATE,
+    DOT_COLUMNS,
+    DOT_ROWS,
     FEW_ROWS,
     LANES,
-    RELU,
+    LOOSE_ROWS,
+    MANY_ROWS,
     ROWS,
+    dot_tile,
     packed_few,
     packed_tile,
+    running_many,
+    running_tile,
     scattered_tile,
     transpose,
     usable,
 )
+
+
+FEW_PIXELS = 1 << 12  # images smaller than this (in numbers) are convolved with their gradients several at a time
+TOGETHER = 8  # namely this many
 
 
 class Plan(NamedTuple):
@@ -38,9 +48,9 @@ class Plan(NamedTuple):
 
     layout: tuple[int, int, int, int, int, int]  # rows and columns of a phase, stride, padding
     plane: int  # numbers per channel in the work array
-    window: np.ndarray  # distance of filter weight (c, u, v) from the patch's corner; a multiple of ROWS of them
+    window: np.ndarray  # distance of filter weight (c, u, v) from the patch's corner; filled up to whole tiles
     pixels: np.ndarray  # distance of output pixel (i, j)'s patch from that of pixel (0, 0)
-    vectors: np.ndarray  # for each vector of output pixels: its patches' distance, its place in the output, its lanes
+    vectors: np.ndarray  # for each vector of output pixels: its place in the output, its patches' distance, its lanes
     out_hw: Pair
 
 
@@ -56,10 +66,10 @@ def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
         return 4 * (c * plane + (phase * rows + y // sh) * columns + x // sw)
 
     window = [place(c, u * dh, v * dw) for c in range(channels) for u in range(kernel[0]) for v in range(kernel[1])]
-    window += [0] * (-len(window) % ROWS)
+    window += [0] * (-len(window) % (LOOSE_ROWS * DOT_COLUMNS))
     pixels = [4 * (i * columns + j) for i in range(oh) for j in range(ow)]
     vectors = [
-        (4 * (i * columns + j), 4 * (i * ow + j), min(LANES, ow - j)) for i in range(oh) for j in range(0, ow, LANES)
+        (4 * (i * ow + j), 4 * (i * columns + j), min(LANES, ow - j)) for i in range(oh) for j in range(0, ow, LANES)
     ]
     if len(vectors) % 2:
         vectors.append((*vectors[-1][:2], 0))
@@ -79,29 +89,63 @@ def input_grad_suits(g, w, stride: Pair, padding: Pair, dilation: Pair) -> bool:
 
 
 def convolve(
-    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int,
-    relu: bool = False,
-) -> np.ndarray:  # fmt: skip
-    """The forward convolution, optionally followed by relu while the result is still in registers."""
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> np.ndarray:
+    """The forward convolution, with vectors of pixels or vectors of channels, whichever leaves fewer lanes empty."""
     (n, channels, *hw), (oc, cg, *kernel) = x.shape, w.shape
     plan = make_plan(cg, tuple(hw), tuple(kernel), stride, padding, dilation)
     depth, each = cg * kernel[0] * kernel[1], oc // groups
-    weights = scratch("weights", groups * _packed_rows(each) * (depth + 1))
-    packed, starts = weights[: groups * _packed_rows(each) * depth], weights[groups * _packed_rows(each) * depth :]
-    _pack(w.reshape(groups, each, depth), np.empty(0, np.float32) if bias is None else bias, packed, starts)
     y = np.empty((n, oc, *plan.out_hw), np.float32)
-    mode = RELU if relu else 0
+    filters = w.reshape(groups, each, depth)
+    bias = np.zeros(oc, np.float32) if bias is None else bias
+    by_channels = _use_of_lanes(each, 2 * LANES) * _use_of_lanes(plan.out_hw[1], ROWS)
+    by_pixels = _use_of_lanes(each, FEW_ROWS) * _use_of_lanes(plan.out_hw[1], LANES)
+    if plan.out_hw[1] % MANY_ROWS == 0 and each % (2 * LANES) == 0 and plan.out_hw[1] < 2 * LANES:
+        by_channels *= 1.3  # the larger tile
+    if by_channels > 1.1 * by_pixels:
+        run = _by_channels(x, filters, bias, y, plan)
+    else:
+        run = _by_pixels(x, filters, bias, y, plan)
 
     def task(i: int, start: int, stop: int) -> None:
         work = scratch("image", channels * plan.plane + 2 * LANES)
         work[:] = 0
-        _convolve(
-            start, stop, x, packed, starts, y, work, plan.window, plan.vectors, plan.layout, plan.plane, groups, depth,
-            mode,
-        )  # fmt: skip
+        run(start, stop, work)
 
     run_chunks(task, chunks(n, 2.0 * y.size * depth))
     return y
+
+
+def _use_of_lanes(count: int, unit: int) -> float:
+    """The part of the work that is not wasted when `count` things are done `unit` at a time."""
+    return count / (-(-count // unit) * unit)
+
+
+def _by_pixels(x, filters, bias, y, plan: Plan):
+    groups, each, depth = filters.shape
+    count = groups * _packed_rows(each)
+    weights = scratch("weights", count * (depth + 1))
+    packed, starts = weights[: count * depth], weights[count * depth :]
+    _pack(filters, bias, packed, starts)
+
+    def run(start: int, stop: int, work: np.ndarray) -> None:
+        _convolve_pixels(
+            start, stop, x, packed, starts, y, work, plan.window, plan.vectors, plan.layout, plan.plane, groups
+        )
+
+    return run
+
+
+def _by_channels(x, filters, bias, y, plan: Plan):
+    groups, each, depth = filters.shape
+    turned = scratch("weights", filters.size).reshape(groups, depth, each)
+    turned[:] = filters.swapaxes(1, 2)
+
+    def run(start: int, stop: int, work: np.ndarray) -> None:
+        result = scratch("result", y[0].size)
+        _convolve_channels(start, stop, x, turned, bias, y, work, result, plan.window, plan.layout, plan.plane)
+
+    return run
 
 
 def input_grad(g: np.ndarray, w: np.ndarray, padding: Pair, dilation: Pair, groups: int) -> np.ndarray:
@@ -118,22 +162,28 @@ def weight_grad(
 ) -> np.ndarray:
     """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met.
 
-    A tile is ROWS weights by two vectors of output channels, and the long dimension is the pixels of an image. The
+    A tile is LOOSE_ROWS weights by two vectors of output channels, and the long dimension is the pixels of an image. The
     channels have to lie side by side for that, so each g[n] is transposed.
     """
     (n, channels, *hw), oc = x.shape, g.shape[1]
-    cg, each, pixels = channels // groups, oc // groups, g.shape[2] * g.shape[3]
+    cg, each = channels // groups, oc // groups
     plan = make_plan(cg, tuple(hw), kernel, stride, padding, dilation)
-    depth, width = cg * kernel[0] * kernel[1], -(-oc // LANES) * LANES
+    depth = cg * kernel[0] * kernel[1]
     pieces = chunks(n, 2.0 * g.size * depth)
     parts = np.zeros((len(pieces), groups, depth, each), np.float32)
+    few = groups == 1 and channels * plan.plane <= FEW_PIXELS
+    few = few and _use_of_lanes(each, 2 * LANES) * _use_of_lanes(depth, LOOSE_ROWS) < 0.6
 
     def task(i: int, start: int, stop: int) -> None:
-        work, slopes = scratch("image", channels * plan.plane + 2 * LANES), scratch("slopes", pixels * width)
+        size = channels * plan.plane
+        work = scratch("image", size * (TOGETHER if few else 1) + 2 * LANES)
         work[:] = 0
-        _weight_grad(
-            start, stop, x, g, parts[i], work, slopes, plan.window, plan.pixels, plan.layout, plan.plane, width
-        )  # fmt: skip
+        if few:
+            rows = np.arange(-(-oc // DOT_ROWS) * DOT_ROWS).clip(max=oc - 1) * (4 * g[0, 0].size)
+            _weight_grad_dots(start, stop, x, g, parts[i, 0], work, rows, plan.window, plan.vectors, plan.layout, size)
+        else:
+            slopes = scratch("slopes", g[0].size)
+            _weight_grad(start, stop, x, g, parts[i], work, slopes, plan.window, plan.pixels, plan.layout, plan.plane)
 
     run_chunks(task, pieces)
     total = parts[0] if len(parts) == 1 else np.add.reduce(parts)
@@ -163,7 +213,7 @@ def _pack(w, bias, packed, starts):
             rows = _tile_rows(each - first)
             for i in range(rows):
                 exists = first + i < each
-                starts[row + i] = bias[group * each + first + i] if exists and bias.size > 0 else np.float32(0)
+                starts[row + i] = bias[group * each + first + i] if exists else np.float32(0)
                 for k in range(depth):
                     packed[at + k * rows + i] = w[group, first + i, k] if exists else np.float32(0)
             at += rows * depth
@@ -184,14 +234,19 @@ def _spread(image, work, layout, plane):
                 for j in range(w):
                     target[j] = image[c, y, j]
             else:
-                for j in range(w):
-                    work[line + ((j + pw) % sw) * rows * columns + (j + pw) // sw] = image[c, y, j]
+                for phase in range(sw):
+                    first = (phase - pw) % sw  # the first pixel of this phase; the next one is sw further on
+                    start = line + phase * rows * columns + (first + pw) // sw
+                    target = work[start : start + (w - first + sw - 1) // sw]
+                    for j in range(target.size):
+                        target[j] = image[c, y, first + j * sw]
 
 
 @compiled()
-def _convolve(start, stop, x, packed, starts, y, work, window, vectors, layout, plane, groups, depth, mode):
+def _convolve_pixels(start, stop, x, packed, starts, y, work, window, vectors, layout, plane, groups):
+    """Tiles of ROWS output channels by two vectors of output pixels."""
     oc, pixels = y.shape[1], y.shape[2] * y.shape[3]
-    each, table = oc // groups, window.ctypes.data
+    each, depth, table = oc // groups, packed.size // starts.size, window.ctypes.data
     for n in range(start, stop):
         _spread(x[n], work, layout, plane)
         weights, bias = packed.ctypes.data, starts.ctypes.data
@@ -204,9 +259,9 @@ def _convolve(start, stop, x, packed, starts, y, work, window, vectors, layout, 
                 for j in range(0, vectors.shape[0], 2):
                     here, next_ = vectors[j], vectors[j + 1]
                     result = (
-                        depth, out + here[1], next_[1] - here[1], 4 * pixels, here[2], next_[2], valid, bias, mode
+                        depth, out + here[0], next_[0] - here[0], 4 * pixels, here[2], next_[2], valid, bias, 0
                     )  # fmt: skip
-                    factors = (weights, image + here[0], next_[0] - here[0], table)
+                    factors = (weights, image + here[1], next_[1] - here[1], table)
                     if rows == ROWS:
                         packed_tile(result, factors)
                     else:
@@ -217,21 +272,71 @@ def _convolve(start, stop, x, packed, starts, y, work, window, vectors, layout, 
 
 
 @compiled()
-def _weight_grad(start, stop, x, g, part, work, slopes, window, pixels, layout, plane, width):
+def _convolve_channels(start, stop, x, weights, bias, y, work, result, window, layout, plane):
+    """Tiles of some neighbouring output pixels by two vectors of output channels, turned around at the end."""
+    groups, depth, each = weights.shape
+    oc, oh, ow = y.shape[1:]
+    columns = layout[1]
+    many = ow % MANY_ROWS == 0
+    step = MANY_ROWS if many else ROWS
+    for n in range(start, stop):
+        _spread(x[n], work, layout, plane)
+        for pixel in range(oh * ow):
+            result[pixel * oc : (pixel + 1) * oc] = bias
+        for group in range(groups):
+            image = work.ctypes.data + 4 * group * (x.shape[1] // groups) * plane
+            for o in range(0, each, 2 * LANES):
+                lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
+                b = weights.ctypes.data + 4 * (group * depth * each + o)
+                for i in range(oh):
+                    for j in range(0, ow, step):
+                        out = result.ctypes.data + 4 * ((i * ow + j) * oc + group * each + o)
+                        place = (depth, out, 4 * LANES, 4 * oc, lanes0, lanes1, min(step, ow - j), 0, ACCUMULATE)
+                        factors = (image + 4 * (i * columns + j), window.ctypes.data, b, 4 * each)
+                        if many:
+                            running_many(place, factors)
+                        else:
+                            running_tile(place, factors)
+        transpose(result.ctypes.data, oh * ow, oc, y.ctypes.data + 4 * n * oc * oh * ow)
+
+
+@compiled()
+def _weight_grad(start, stop, x, g, part, work, slopes, window, pixels, layout, plane):
     """part[group, (c,u,v), o] += the sum over the images from start to stop."""
     groups, depth, each = part.shape
     oc = g.shape[1]
     for n in range(start, stop):
         _spread(x[n], work, layout, plane)
-        transpose(g.ctypes.data + 4 * n * oc * pixels.size, oc, pixels.size, slopes.ctypes.data, width)
+        transpose(g.ctypes.data + 4 * n * oc * pixels.size, oc, pixels.size, slopes.ctypes.data)
         for group in range(groups):
             image = work.ctypes.data + 4 * group * (x.shape[1] // groups) * plane
             for o in range(0, each, 2 * LANES):
                 b = slopes.ctypes.data + 4 * (group * each + o)
                 lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
-                for k in range(0, depth, ROWS):
+                for k in range(0, depth, LOOSE_ROWS):
                     out = part.ctypes.data + 4 * ((group * depth + k) * each + o)
-                    valid = min(ROWS, depth - k)
+                    valid = min(LOOSE_ROWS, depth - k)
                     result = (pixels.size, out, 4 * LANES, 4 * each, lanes0, lanes1, valid, 0, ACCUMULATE)
                     rows = window.ctypes.data + 8 * k
-                    scattered_tile(result, (image, rows, pixels.ctypes.data, b, 4 * width))
+                    scattered_tile(result, (image, rows, pixels.ctypes.data, b, 4 * oc))
+
+
+@compiled()
+def _weight_grad_dots(start, stop, x, g, part, work, rows, window, vectors, layout, size):
+    """The same sums for small images with few channels (first layers): vectors of pixels, several images at a time."""
+    depth, oc = part.shape
+    pixels = g.shape[2] * g.shape[3]
+    for first in range(start, stop, TOGETHER):
+        pictures = min(TOGETHER, stop - first)
+        for n in range(pictures):
+            _spread(x[first + n], work[n * size : (n + 1) * size], layout, size // x.shape[1])
+        for o in range(0, oc, DOT_ROWS):
+            for k in range(0, depth, DOT_COLUMNS):
+                out = part.ctypes.data + 4 * (k * oc + o)
+                result = (
+                    pictures, vectors.shape[0], out, 4, 4 * oc, min(DOT_ROWS, oc - o), min(DOT_COLUMNS, depth - k)
+                )  # fmt: skip
+                slopes = g.ctypes.data + 4 * first * oc * pixels
+                a = (slopes, rows.ctypes.data + 8 * o, 4 * oc * pixels)
+                b = (work.ctypes.data, window.ctypes.data + 8 * k, 4 * size)
+                dot_tile(result, (a[0], a[1], a[2], b[0], b[1], b[2], vectors.ctypes.data))

@@ -92,13 +92,16 @@ def _run_together(task, pieces, helpers: int) -> None:
 
 
 def scratch(name: str, size: int, dtype=np.float32) -> np.ndarray:
-    """A work array of at least `size` elements that this thread keeps from call to call; its content is arbitrary.
+    """A work array of `size` elements that this thread keeps from call to call; its content is arbitrary.
 
-    Fresh memory is slow memory: the operating system hands it out page by page on first touch.
+    Fresh memory is slow memory: the operating system hands it out page by page on first touch. The array starts at a
+    multiple of 64 bytes, a cache line, so that an aligned vector is never spread over two lines.
     """
     kept = _local.__dict__
     key = (name, dtype)
     array = kept.get(key)
     if array is None or array.size < size:
-        array = kept[key] = np.zeros(size, dtype)
+        room = np.zeros(size * np.dtype(dtype).itemsize + 64, np.uint8)
+        skip = -room.ctypes.data % 64
+        array = kept[key] = room[skip : skip + size * np.dtype(dtype).itemsize].view(dtype)
     return array[:size]

@@ -11,6 +11,7 @@ All addresses are plain integers (bytes). What the tiles are used for is in `con
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import llvmlite.binding
@@ -38,8 +39,11 @@ FEATURES = _features()
 LANES = 16 if "avx512f" in FEATURES else 8
 ROWS = 8 if LANES == 16 else 6  # AVX-512 has 32 registers, AVX2 16: as many accumulators as leave room for A and B
 FEW_ROWS = 4  # a smaller tile for what is left over
+MANY_ROWS = 14 if LANES == 16 else 6  # a larger one, where one address serves all rows
+LOOSE_ROWS = 10 if LANES == 16 else 6  # where every row needs an address of its own
+DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (3, 3)
 
-BYTE, INT, FLOAT = 1, ir.IntType(64), ir.FloatType()
+INT, FLOAT = ir.IntType(64), ir.FloatType()
 VECTOR, MASK = ir.VectorType(FLOAT, LANES), ir.VectorType(ir.IntType(1), LANES)
 ACCUMULATE, RELU = 1, 2  # bits of `mode`: add to what C holds; finish with max(c, 0)
 
@@ -74,10 +78,10 @@ class Emitter:
 
     def first_lanes(self, count):
         """The mask of the first `count` lanes."""
-        kind = ir.VectorType(INT, LANES)
-        one = self.builder.insert_element(ir.Constant(kind, ir.Undefined), count, ir.IntType(32)(0))
-        index = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        counts = self.builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), index)
+        small, kind = ir.IntType(32), ir.VectorType(ir.IntType(32), LANES)
+        undefined = ir.Constant(kind, ir.Undefined)
+        one = self.builder.insert_element(undefined, self.builder.trunc(count, small), small(0))
+        counts = self.builder.shuffle_vector(one, undefined, ir.Constant(kind, [0] * LANES))
         return self.builder.icmp_signed("<", ir.Constant(kind, list(range(LANES))), counts)
 
     def load(self, address, mask=None):
@@ -109,6 +113,36 @@ class Emitter:
 
     def function(self, name, kind):
         return cgutils.get_or_insert_function(self.builder.module, kind, name)
+
+    def total(self, x):
+        """The sum of all lanes."""
+        kind = ir.FunctionType(FLOAT, [FLOAT, VECTOR])
+        function = self.function(f"llvm.vector.reduce.fadd.v{LANES}f32", kind)
+        return self.builder.call(function, [FLOAT(0.0), x], fastmath=("reassoc",))
+
+    @contextlib.contextmanager
+    def repeat(self, count):
+        """A loop over 0 <= index < count, not unrolled: the tiles leave no registers for a second copy of its body."""
+        builder = self.builder
+        before, body, after = builder.block, builder.append_basic_block("tile"), builder.append_basic_block("done")
+        builder.cbranch(builder.icmp_signed(">", count, INT(0)), body, after)
+        builder.position_at_end(body)
+        index = builder.phi(INT)
+        index.add_incoming(INT(0), before)
+        yield index
+        following = builder.add(index, INT(1))
+        index.add_incoming(following, builder.block)
+        branch = builder.cbranch(builder.icmp_signed("<", following, count), body, after)
+        branch.set_metadata("llvm.loop", self.never_unroll())
+        builder.position_at_end(after)
+
+    def never_unroll(self):
+        """LLVM's mark for such a loop: a node that names itself first, then the wish."""
+        module = self.builder.module
+        wish = module.add_metadata(["llvm.loop.unroll.disable"])
+        mark = module.add_metadata([wish])
+        mark.operands = (mark, wish)
+        return mark
 
     def bit(self, flags, bit: int):
         return self.builder.icmp_signed("!=", self.builder.and_(flags, INT(bit)), INT(0))
@@ -148,9 +182,9 @@ def _tile(rows: int, depth_step, operands: int):
                 for i in range(rows):
                     for v in range(2):
                         builder.store(ZERO, sums[i][v])
-        with cgutils.for_range(builder, depth) as loop:
-            b = [emit.load(address, mask) for address, mask in zip(b_addresses(loop.index), b_masks, strict=True)]
-            a = a_address(loop.index)
+        with emit.repeat(depth) as k:
+            b = [emit.load(address, mask) for address, mask in zip(b_addresses(k), b_masks, strict=True)]
+            a = a_address(k)
             for i in range(rows):
                 number = emit.splat(a(i))
                 for v in range(2):
@@ -210,9 +244,76 @@ def _scattered_a_plain_b(rows: int):
     return step
 
 
+def _running_a_plain_b():
+    """A(i, k) at a + column_table[k] + 4 i. B(k) at b + k b_row, its second vector right behind."""
+
+    def step(emit, args, masks):
+        a, column_table, b, b_row = args
+
+        def a_address(k):
+            column = emit.add(a, emit.integer(column_table, k))
+            return lambda i: emit.add(column, 4 * i)
+
+        def b_addresses(k):
+            first = emit.add(b, emit.times(k, b_row))
+            return first, emit.add(first, 4 * LANES)
+
+        return a_address, b_addresses, masks
+
+    return step
+
+
 packed_tile = _tile(ROWS, _packed_a_scattered_b(ROWS), 4)
 packed_few = _tile(FEW_ROWS, _packed_a_scattered_b(FEW_ROWS), 4)
-scattered_tile = _tile(ROWS, _scattered_a_plain_b(ROWS), 5)
+scattered_tile = _tile(LOOSE_ROWS, _scattered_a_plain_b(LOOSE_ROWS), 5)
+running_tile = _tile(ROWS, _running_a_plain_b(), 4)
+running_many = _tile(MANY_ROWS, _running_a_plain_b(), 4)
+
+
+@intrinsic
+def dot_tile(context, result, factors):
+    """C[i, j] += sum over pictures and vectors of A_i . B_j, for DOT_ROWS rows and DOT_COLUMNS columns.
+
+    Here both factors are loaded as vectors, and only at the end the lanes of each sum are added up: the form for few
+    results and long sums. result: (pictures, count, c, c_row, c_column, rows, columns), the last two telling how much
+    of the tile exists. factors: (a, a_rows, a_picture, b, b_rows, b_picture, vectors); the table `vectors` has three
+    numbers per vector, the distance in A, the distance in B and the number of lanes.
+    """
+
+    def generate(context, builder, signature, args):
+        pictures, count, c, c_row, c_column, rows, columns = cgutils.unpack_tuple(builder, args[0])
+        a, a_rows, a_picture, b, b_rows, b_picture, vectors = cgutils.unpack_tuple(builder, args[1])
+        emit = Emitter(builder)
+        sums = [[cgutils.alloca_once(builder, VECTOR) for _ in range(DOT_COLUMNS)] for _ in range(DOT_ROWS)]
+        for line in sums:
+            for cell in line:
+                builder.store(ZERO, cell)
+        a_offsets = [emit.integer(a_rows, i) for i in range(DOT_ROWS)]
+        b_offsets = [emit.integer(b_rows, j) for j in range(DOT_COLUMNS)]
+        with cgutils.for_range(builder, pictures) as picture:
+            a_start = emit.add(a, emit.times(a_picture, picture.index))
+            b_start = emit.add(b, emit.times(b_picture, picture.index))
+            with emit.repeat(count) as k:
+                entry = emit.add(vectors, emit.times(k, 24))
+                mask = emit.first_lanes(emit.integer(entry, 2))
+                a_here = emit.add(a_start, emit.integer(entry, 0))
+                b_here = emit.add(b_start, emit.integer(entry, 1))
+                y = [emit.load(emit.add(b_here, offset), mask) for offset in b_offsets]
+                for i in range(DOT_ROWS):
+                    x = emit.load(emit.add(a_here, a_offsets[i]), mask)
+                    for j in range(DOT_COLUMNS):
+                        builder.store(emit.multiply_add(x, y[j], builder.load(sums[i][j])), sums[i][j])
+        for i in range(DOT_ROWS):
+            for j in range(DOT_COLUMNS):
+                exists = builder.and_(builder.icmp_signed("<", INT(i), rows), builder.icmp_signed("<", INT(j), columns))
+                with builder.if_then(exists):
+                    address = emit.add(emit.add(c, emit.times(c_row, i)), emit.times(c_column, j))
+                    pointer = emit.pointer(address, FLOAT)
+                    total = emit.total(builder.load(sums[i][j]))
+                    builder.store(builder.fadd(builder.load(pointer), total), pointer)
+        return context.get_dummy_value()
+
+    return types.void(types.UniTuple(types.int64, 7), types.UniTuple(types.int64, 7)), generate
 
 
 @intrinsic
@@ -220,7 +321,7 @@ def transpose_tile(context, source, source_row, target, target_row, rows, column
     """target[j, i] = source[i, j] for a square of LANES by LANES numbers, of which rows by columns exist.
 
     In log2(LANES) rounds: first swap halves between rows LANES/2 apart, then quarters, and so on down to single
-    numbers. Numbers that do not exist are read as 0; targets are written LANES wide.
+    numbers. Numbers that do not exist are neither read nor written.
     """
 
     def generate(context, builder, signature, args):
@@ -243,29 +344,29 @@ def transpose_tile(context, source, source_row, target, target_row, rows, column
                         upper, lower, [n + half if not n & half else LANES + n for n in lanes]
                     )
             half //= 2
-        everything = emit.first_lanes(INT(LANES))
+        mask = emit.first_lanes(rows)
         for j in range(LANES):
             with builder.if_then(builder.icmp_signed("<", INT(j), columns)):
-                emit.store(square[j], emit.add(target, emit.times(target_row, j)), everything)
+                emit.store(square[j], emit.add(target, emit.times(target_row, j)), mask)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 6), generate
 
 
 @compiled()
-def transpose(source, rows, columns, target, width):
-    """target (columns, width) = source (rows, columns) transposed, padded with 0 to a width that LANES divides."""
-    for i in range(0, width, LANES):
+def transpose(source, rows, columns, target):
+    """target (columns, rows) = source (rows, columns) transposed; both are addresses."""
+    for i in range(0, rows, LANES):
         for j in range(0, columns, LANES):
             transpose_tile(
-                source + 4 * (i * columns + j), 4 * columns, target + 4 * (j * width + i), 4 * width,
-                max(0, min(LANES, rows - i)), min(LANES, columns - j),
+                source + 4 * (i * columns + j), 4 * columns, target + 4 * (j * rows + i), 4 * rows,
+                min(LANES, rows - i), min(LANES, columns - j),
             )  # fmt: skip
 
 
 @compiled()
 def _probe(source, target):
-    transpose(source.ctypes.data, 1, 3, target.ctypes.data, LANES)
+    transpose(source.ctypes.data, 2, 3, target.ctypes.data)
 
 
 @functools.cache
@@ -273,9 +374,9 @@ def usable() -> bool:
     """Whether this machine has the vectors that we write for, and its LLVM accepts what we write."""
     if not numba.config.ENABLE_AVX or not ("avx512f" in FEATURES or {"avx2", "fma"} <= FEATURES):
         return False
-    source, target = np.arange(1, 4, dtype=np.float32), np.zeros((3, LANES), np.float32)
+    source, target = np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros((3, 2), np.float32)
     try:
         _probe(source, target)
     except Exception:  # another LLVM may spell its instructions in another way: then the plain kernels do the work
         return False
-    return bool((target[:, 0] == source).all())
+    return bool((target == source.T).all())

@@ -16,12 +16,15 @@ from tinygrad_edu.ops.comparison import *  # noqa: F403
 from tinygrad_edu.ops.activation import *  # noqa: F403
 from tinygrad_edu.ops.softmax import *  # noqa: F403
 from tinygrad_edu.ops.shape import *  # noqa: F403
+from tinygrad_edu.ops.expanding import *  # noqa: F403
 from tinygrad_edu.ops.joining import *  # noqa: F403
 from tinygrad_edu.ops.indexing import *  # noqa: F403
 from tinygrad_edu.ops.creation import *  # noqa: F403
+from tinygrad_edu.ops.like import *  # noqa: F403
 from tinygrad_edu.ops.sampling import *  # noqa: F403
 from tinygrad_edu.ops.masking import *  # noqa: F403
 from tinygrad_edu.ops.gathering import *  # noqa: F403
+from tinygrad_edu.ops.scattering import *  # noqa: F403
 from tinygrad_edu.ops.rearranging import *  # noqa: F403
 from tinygrad_edu.ops.padding import *  # noqa: F403
 from tinygrad_edu.ops.diagonal import *  # noqa: F403

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.op_cases import Arg, OpCase
-from tinygrad_edu.ops import diagonal, gathering, indexing, masking
+from tinygrad_edu.ops import diagonal, gathering, indexing, masking, scattering
 
 MATRIX = (Arg(shapes=((3, 4),)),)
 CUBE = (Arg(shapes=((2, 3, 4),)),)
@@ -100,9 +100,9 @@ ALONG = [
     OpCase("scatter_add", (*MATRIX, _index(0, 3, (1, 4)), Arg(shapes=((2, 5),))), torch=False,  # torch has no gradient for the rest of src
            call=lambda lib, x, i, s: x.scatter_add(0, i, s), reference=lambda x, i, s: x + (np.arange(3)[:, None] == i) * s[0, :4]),
     OpCase("put_along", (*MATRIX, Arg(shapes=((1, 4),)), _index(0, 3, (1, 4))), torch=False,
-           call=lambda lib, x, s, i: gathering.put_along(x, s, i, 0),
+           call=lambda lib, x, s, i: scattering.put_along(x, s, i, 0),
            reference=lambda x, s, i: np.where(np.arange(3)[:, None] == i, s, x)),
-    OpCase("clear_along", (*MATRIX, _index(0, 3, (1, 4))), torch=False, call=lambda lib, x, i: gathering.clear_along(x, i, 0),
+    OpCase("clear_along", (*MATRIX, _index(0, 3, (1, 4))), torch=False, call=lambda lib, x, i: scattering.clear_along(x, i, 0),
            reference=lambda x, i: np.where(np.arange(3)[:, None] == i, 0, x)),
     OpCase("scatter", (*MATRIX, _index(0, 3, (1, 4), (1, 2)), Arg(shapes=((1, 4), (1, 2)))),
            call=lambda lib, x, i, s: lib.scatter(x, 0, i, s)),

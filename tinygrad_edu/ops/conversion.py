@@ -104,7 +104,7 @@ for _name, _kind in {
 }.items():  # fmt: skip
     setattr(Tensor, _name, _converter(_name, _kind))
 
-_TYPE_NAMES = {
+TYPE_NAMES = {
     "FloatTensor": dtypes.float32, "DoubleTensor": dtypes.float64, "HalfTensor": dtypes.float16, "LongTensor": dtypes.int64,
     "IntTensor": dtypes.int32, "ShortTensor": dtypes.int16, "CharTensor": dtypes.int8, "ByteTensor": dtypes.uint8,
     "BoolTensor": dtypes.bool,
@@ -115,9 +115,9 @@ _TYPE_NAMES = {
 def type_(input, dtype=None, non_blocking=False):
     """Convert to the named type, or without an argument return the type's old name, such as ``tinygrad_edu.FloatTensor``."""
     if dtype is None:
-        return "tinygrad_edu." + next(name for name, kind in _TYPE_NAMES.items() if kind is input.dtype)
+        return "tinygrad_edu." + next(name for name, kind in TYPE_NAMES.items() if kind is input.dtype)
     name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", "")
-    kind = _TYPE_NAMES.get(name.rpartition(".")[2])
+    kind = TYPE_NAMES.get(name.rpartition(".")[2])
     return convert(input, as_dtype(dtype) if kind is None else kind)
 
 

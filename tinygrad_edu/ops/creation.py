@@ -10,14 +10,13 @@ import numpy as np
 from tinygrad_edu import dtypes
 from tinygrad_edu.device import require_cpu
 from tinygrad_edu.dtypes import as_dtype, from_numpy_dtype, get_default_dtype
-from tinygrad_edu.ops.conversion import _TYPE_NAMES, convert
+from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.shape import sizes_of
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
-    "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor", "ShortTensor", "arange", "as_tensor",
-    "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range",
-    "scalar_tensor", "tensor", "zeros", "zeros_like",
+    "arange", "as_tensor", "asarray", "empty", "eye", "from_numpy", "full", "linspace", "logspace", "ones", "range", "scalar_tensor", "tensor",
+    "zeros",
 ]  # fmt: skip
 
 
@@ -246,7 +245,7 @@ def full(
 ) -> Tensor:  # fmt: skip
     """Make a tensor of copies of a number; its type follows the number (int64, bool or the default floating type)."""
     value = fill_value.item() if isinstance(fill_value, Tensor | np.generic) else fill_value
-    kind = dtypes.of_number(value) if dtype is None else as_dtype(dtype)
+    kind = dtypes.ofas_number(value) if dtype is None else as_dtype(dtype)
     shape = checked_sizes("full", (size,) if isinstance(size, builtins.int) else tuple(size))
     return finish(np.full(shape, value, kind.numpy), None, device, requires_grad, out)
 
@@ -259,7 +258,7 @@ def eye(
 
 
 # ---- counting ---------------------------------------------------------------------------------------------------------------
-def _number(value: Any) -> Any:
+def as_number(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor | np.generic) else value
 
 
@@ -274,7 +273,7 @@ def arange(
     RuntimeError
         If `step` is 0 or leads away from `end`.
     """
-    start, end, step = (_number(v) for v in ((0, start, step) if end is None else (start, end, step)))
+    start, end, step = (as_number(v) for v in ((0, start, step) if end is None else (start, end, step)))
     return finish(_count("arange", start, end, step, dtype, 0), None, device, requires_grad, out)
 
 
@@ -304,7 +303,7 @@ def range(
 ) -> Tensor:
     """Make a vector of floats from start to `end`, which is *included*. Kept for old programs; :func:`arange` is the usual one."""
     start, end = (0, start) if end is None else (start, end)
-    array = _count("range", _number(start), _number(end), _number(step), dtype or get_default_dtype(), 1)
+    array = _count("range", as_number(start), as_number(end), as_number(step), dtype or get_default_dtype(), 1)
     return finish(array, None, device, requires_grad)
 
 
@@ -327,7 +326,7 @@ def linspace(
 ) -> Tensor:  # fmt: skip
     """Make a vector of `steps` evenly spaced numbers from `start` to `end`, both included."""
     kind = _kind(dtype)
-    array = _evenly(_number(start), _number(end), steps, kind, "linspace").astype(kind)
+    array = _evenly(as_number(start), as_number(end), steps, kind, "linspace").astype(kind)
     return finish(array, None, device, requires_grad, out)
 
 
@@ -337,88 +336,5 @@ def logspace(
 ) -> Tensor:  # fmt: skip
     """Make a vector of `steps` numbers from base**start to base**end, evenly spaced on a logarithmic scale."""
     kind = _kind(dtype)
-    exponents = _evenly(_number(start), _number(end), steps, kind, "logspace")
+    exponents = _evenly(as_number(start), as_number(end), steps, kind, "logspace")
     return finish(np.power(exponents.dtype.type(base), exponents).astype(kind), None, device, requires_grad, out)
-
-
-# ---- like another tensor ----------------------------------------------------------------------------------------------------
-def _like(input: Tensor, dtype: Any) -> np.dtype:
-    return input._data.dtype if dtype is None else as_dtype(dtype).numpy
-
-
-def zeros_like(
-    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
-) -> Tensor:  # fmt: skip
-    """Make zeros of the shape and type of `input`."""
-    return finish(np.zeros(input._data.shape, _like(input, dtype)), None, device, requires_grad)
-
-
-def ones_like(
-    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
-) -> Tensor:  # fmt: skip
-    """Make ones of the shape and type of `input`."""
-    return finish(np.ones(input._data.shape, _like(input, dtype)), None, device, requires_grad)
-
-
-def empty_like(
-    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
-) -> Tensor:  # fmt: skip
-    """Make an uninitialised tensor of the shape and type of `input`."""
-    return finish(np.empty(input._data.shape, _like(input, dtype)), None, device, requires_grad)
-
-
-def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:  # fmt: skip
-    """Make copies of a number in the shape and type of `input`."""
-    return finish(np.full(input._data.shape, _number(fill_value), _like(input, dtype)), None, device, requires_grad)
-
-
-def _install_new() -> None:
-    """Give Tensor its methods ``new_zeros`` and so on, which take the type from the tensor they are called on."""
-
-    def new_tensor(
-        self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-    ) -> Tensor:
-        """Make a tensor from data in this tensor's type."""
-        array = np.array(data._data) if isinstance(data, Tensor) else to_array(data)
-        return finish(array, dtype or self.dtype, device, requires_grad)
-
-    def new_full(
-        self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-    ) -> Tensor:
-        """Make copies of a number in this tensor's type."""
-        return full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
-
-    def maker(make: Any) -> Any:
-        def new(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-            return make(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
-
-        new.__name__, new.__doc__ = f"new_{make.__name__}", f"Like ``tg.{make.__name__}``, in this tensor's type."
-        return new
-
-    Tensor.new_tensor, Tensor.new_full = new_tensor, new_full
-    for make in (zeros, ones, empty):
-        setattr(Tensor, f"new_{make.__name__}", maker(make))
-    Tensor.new = maker(empty)
-
-
-_install_new()
-
-
-# ---- the old constructors ---------------------------------------------------------------------------------------------------
-def _old_constructor(name: str, kind: dtypes.dtype) -> Any:
-    def make(*data: Any) -> Tensor:
-        if len(data) == 1 and not isinstance(data[0], builtins.int):
-            return finish(to_array(data[0]) if not isinstance(data[0], Tensor) else np.array(data[0]._data), kind)
-        return zeros(*(data or (0,)), dtype=kind)
-
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"Old constructor: a list is data of type {kind.name}, numbers are a shape. Prefer ``tg.tensor(data, dtype=...)``."
-    return make
-
-
-FloatTensor, DoubleTensor, HalfTensor, LongTensor, IntTensor, ShortTensor, _char, ByteTensor, BoolTensor = (
-    _old_constructor(name, kind) for name, kind in _TYPE_NAMES.items()
-)

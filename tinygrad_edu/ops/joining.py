@@ -10,8 +10,9 @@ import numpy as np
 from tinygrad_edu.errors import ShapeError, message
 from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.dims import normalize_dim
+from tinygrad_edu.ops.expanding import atleast_1d, atleast_2d, atleast_3d
 from tinygrad_edu.ops.indexing import basic_index, getitem
-from tinygrad_edu.ops.shape import atleast_1d, atleast_2d, atleast_3d, permute_dims, reshape_to, sizes_of
+from tinygrad_edu.ops.shape import permute_dims, reshape_to, sizes_of
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.tensor import Tensor, wrap
 

@@ -9,8 +9,9 @@ from tinygrad_edu import dtypes
 from tinygrad_edu.errors import DtypeError, ShapeError, message
 from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.conversion import convert
+from tinygrad_edu.ops.expanding import broadcast_shapes, expand
 from tinygrad_edu.ops.indexing import advanced_index, index_spread
-from tinygrad_edu.ops.shape import broadcast_shapes, expand, reshape_to
+from tinygrad_edu.ops.shape import reshape_to
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.tensor import Tensor, wrap
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.dims import normalize_dim, normalize_dims
-from tinygrad_edu.ops.shape import expand, reshape_to, sizes_of, transpose
+from tinygrad_edu.ops.expanding import expand
+from tinygrad_edu.ops.shape import reshape_to, sizes_of, transpose
 from tinygrad_edu.primitive import composite, primitive
 
 __all__ = ["flip", "fliplr", "flipud", "roll", "rot90", "tile"]

@@ -9,8 +9,8 @@ from tinygrad_edu import random as draw
 from tinygrad_edu.dtypes import as_dtype, get_default_dtype
 from tinygrad_edu.generator import Generator
 from tinygrad_edu.ops.creation import checked_sizes, finish
+from tinygrad_edu.ops.expanding import broadcast_shapes
 from tinygrad_edu.ops.overwriting import write
-from tinygrad_edu.ops.shape import broadcast_shapes
 from tinygrad_edu.primitive import composite
 from tinygrad_edu.tensor import Tensor, wrap
 

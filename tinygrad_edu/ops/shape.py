@@ -1,4 +1,4 @@
-"""The same numbers under another shape: reshape, squeeze, transpose, permute, expand. All but `reshape` are views, without copying."""
+"""The same numbers under another shape: reshape, squeeze, transpose, permute. All but `reshape` are always views, without copying."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from tinygrad_edu.dtypes import as_dtype, dtype
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.ops import reduction
+from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.ops.dims import normalize_dim, normalize_dims
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "adjoint", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_shapes", "broadcast_tensors", "flatten", "moveaxis", "movedim", "permute",
-    "ravel", "reshape", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
+    "adjoint", "flatten", "moveaxis", "movedim", "permute", "ravel", "reshape", "squeeze", "swapaxes", "swapdims", "t", "transpose",
+    "unflatten", "unsqueeze",
 ]  # fmt: skip
 
 
@@ -318,80 +318,23 @@ Tensor.H = property(t, doc="The transpose of a matrix.")
 Tensor.mT = Tensor.mH = property(adjoint, doc="The transpose of the last two dimensions.")
 
 
-# ---- expanding --------------------------------------------------------------------------------------------------------------
-@composite
-def expand(input, *sizes):
-    """Repeat along dimensions of length 1, and along new leading ones, without copying; -1 keeps a length.
+# ---- in place ---------------------------------------------------------------------------------------------------------------
+def _shape_in_place(function: Any) -> Any:
+    """Return the method that gives a tensor itself the shape that `function` would give a view of it."""
 
-    Raises
-    ------
-    RuntimeError
-        If a dimension that is not of length 1 would have to change.
-    """
-    have, sizes = input._data.shape, sizes_of(sizes)
-    lead = len(sizes) - len(have)
-    if lead < 0:
-        raise ShapeError(
-            f"expand: the number of sizes provided ({len(sizes)}) must be greater or equal to the number of dimensions in the "
-            f"tensor ({len(have)}): {tuple(have)} to {tuple(sizes)}."
-        )
-    shape = tuple(have[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(sizes))
-    for i, n in enumerate(shape):
-        if n < 0:
-            raise ShapeError(f"expand: the expanded size ({n}) isn't allowed in a leading, non-existing dimension {i}.")
-        if i >= lead and have[i - lead] not in (1, n):
-            raise ShapeError(
-                f"expand: The expanded size of the tensor ({n}) must match the existing size ({have[i - lead]}) at non-singleton "
-                f"dimension {i}. Target sizes: {list(sizes)}. Tensor sizes: {list(have)}. Fix: x.repeat(...) for other lengths."
-            )
-    return reduction.broadcast_to(input, shape)
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        from tinygrad_edu.ops.inplace import refuse_leaf  # loaded after all ops, whose in-place forms it makes
+
+        if mode.enabled:
+            refuse_leaf(self, method.__name__)
+        seen = function(self, *args, **kwargs)
+        self._data, self.node = seen._data, seen.node
+        return self
+
+    method.__name__ = method.__qualname__ = f"{function.__name__}_"
+    method.__doc__ = f"In-place form of :func:`{function.__name__}`: this tensor gets the new shape."
+    return method
 
 
-@composite
-def expand_as(input, other):
-    """Expand to the shape of `other`."""
-    return expand(input, *other._data.shape)
-
-
-def broadcast_shapes(*shapes: Any) -> Any:
-    """Return the shape that tensors of these shapes broadcast to."""
-    from tinygrad_edu.primitive import broadcast_error
-    from tinygrad_edu.tensor import Size
-
-    full = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
-    try:
-        return Size(np.broadcast_shapes(*full))
-    except ValueError:
-        raise broadcast_error("broadcast_shapes", full) from None
-
-
-def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Expand all tensors to their common shape."""
-    tensors = sizes_of(tensors)
-    shape = tuple(broadcast_shapes(*(t._data.shape for t in tensors)))
-    return tuple(reduction.broadcast_to(t, shape) for t in tensors)
-
-
-def _at_least(tensors: tuple, widen: Any) -> Any:
-    made = tuple(widen(t) for t in sizes_of(tensors))
-    return made[0] if len(tensors) == 1 and isinstance(tensors[0], Tensor) else made
-
-
-def atleast_1d(*tensors: Tensor) -> Any:
-    """View 0-d tensors as vectors of one element; several tensors give a tuple."""
-    return _at_least(tensors, lambda t: t if t._data.ndim else reshape_to(t, (1,)))
-
-
-def atleast_2d(*tensors: Tensor) -> Any:
-    """View tensors of fewer dimensions as matrices, (n,) as (1, n)."""
-    return _at_least(tensors, lambda t: t if t._data.ndim > 1 else reshape_to(t, (1, t._data.size)))
-
-
-def atleast_3d(*tensors: Tensor) -> Any:
-    """View tensors of fewer dimensions as 3-d ones, (n,) as (1, n, 1) and (m, n) as (m, n, 1)."""
-    return _at_least(
-        tensors,
-        lambda t: (
-            t if t._data.ndim > 2 else unsqueeze(t, -1) if t._data.ndim == 2 else reshape_to(t, (1, t._data.size, 1))
-        ),
-    )
+for _function in (squeeze, unsqueeze, transpose, t, swapaxes, swapdims):
+    setattr(Tensor, f"{_function.__name__}_", _shape_in_place(_function))

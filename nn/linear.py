@@ -13,7 +13,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
 from tinygrad_edu.tensor import Tensor, wrap
 
-__all__ = ["Bilinear", "Identity", "Linear", "empty"]
+__all__ = ["Bilinear", "Identity", "Linear"]
 
 
 def empty(*shape: int, dtype: Any = None, device: Any = None) -> Tensor:

@@ -97,7 +97,9 @@ def _trains(value: Any) -> bool:
     from tinygrad_edu.nn.module import Module
     from tinygrad_edu.nn.parameter import Parameter
 
-    return isinstance(value, Parameter) or (isinstance(value, Module) and any(True for _ in value._named_members("parameter", "", True, True)))
+    return isinstance(value, Parameter) or (
+        isinstance(value, Module) and any(True for _ in value._named_members("parameter", "", True, True))
+    )
 
 
 def _warn_about(path: str, owner: Any, name: str, container: Any, example: Any) -> None:

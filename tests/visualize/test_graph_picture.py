@@ -254,6 +254,51 @@ def test_the_gradients_of_a_network_are_those_of_the_engine():
     assert any("max_pool2d(" in title for title in titles)
 
 
+class Cube(tg.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * 3 * x**2
+
+
+class SumAndDifference(tg.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, y):
+        return x + y, x - y
+
+    @staticmethod
+    def backward(ctx, by_sum, by_difference):
+        return by_sum + by_difference, by_sum - by_difference
+
+
+def test_functions_of_the_users_own_are_drawn_like_any_operation():
+    x = tg.tensor([2.0, 3.0], requires_grad=True)
+    y = Cube.apply(x)
+    z = y.sum()
+    drawing = draw_graph(z)
+    assert boxes(drawing)["y = Cube(x)"] == ("= [8, 27]", "shape (2,)", "∂z/∂y = [1, 1]")
+    assert boxes(drawing)["x"][-1] == "∂z/∂x = [12, 27]"
+    assert arrows(drawing)["x", "y = Cube(x)"] == ["∂y/∂x = [12, 27]"]
+    z.backward()
+    with pytest.raises(RuntimeError, match="E204 in visualize"):
+        draw_graph(z)
+
+
+def test_functions_with_several_results():
+    x, y = scalar(5), scalar(2)
+    total, difference = SumAndDifference.apply(x, y)
+    f = total * difference
+    shown = boxes(draw_graph(f))
+    assert (shown["x"][-1], shown["y"][-1]) == ("∂f/∂x = 10", "∂f/∂y = -4")
+    f.backward()
+    assert (x.grad.item(), y.grad.item()) == (10, -4)
+
+
 # ---- mistakes -----------------------------------------------------------------------------------------------------------
 
 

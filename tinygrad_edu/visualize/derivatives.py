@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_edu.errors import GraphError, message
 from tinygrad_edu.graph import Node
 from tinygrad_edu.memory import check_saved
-from tinygrad_edu.primitive import reads_of, registry
+from tinygrad_edu.primitive import Primitive, new_node
 from tinygrad_edu.visualize.recording import Call
 
 LARGEST_JACOBIAN = 64  # entries; beyond that a picture only says its shape
@@ -31,63 +31,63 @@ class Local(NamedTuple):
 
 def gradients(root: Node, seed: np.ndarray, nodes: list[Node], calls: dict[Node, Call]) -> dict[Node, np.ndarray]:
     """The derivative of the sum of ``root`` by every node it depends on; ``nodes`` are in order, newest first."""
-    flow: dict[Node, np.ndarray] = {root: seed}
+    flow: dict[Node, Any] = {root: seed}
     for node in nodes:
         if node in flow and not node.is_leaf:
-            for parent, part in pull(node, flow[node], calls.get(node)):
-                flow[parent] = flow[parent] + part if parent in flow else part
-    return flow
+            parts = run_backward(node, flow[node], calls.get(node))
+            for parent, part in zip(node.parents, parts, strict=True):
+                if parent is not None and part is not None:
+                    flow[parent] = added(flow[parent], part) if parent in flow else part
+    return {node: gradient for node, gradient in flow.items() if not isinstance(gradient, list)}
 
 
-def pull(node: Node, gradient: np.ndarray, call: Call | None) -> list[tuple[Node, np.ndarray]]:
-    """What the node's rules hand on to each parent, summed to the parent's shape."""
-    parts = []
-    for position, (parent, part) in enumerate(zip(node.parents, run_rules(node, gradient, call), strict=True)):
-        if parent is not None and part is not None:
-            if node.op.elementwise and node.op.together is None and node.shapes is not None:
-                part = registry["sum_to"].forward(part, node.shapes[rule_position(node, position)])
-            parts.append((parent, part))
-    return parts
+def added(before: Any, part: Any) -> Any:
+    """The sum of two contributions; a function with several results has a list, with None where nothing came yet."""
+    if isinstance(part, list):
+        return [a if b is None else b if a is None else a + b for a, b in zip(before, part, strict=True)]
+    return before + part
 
 
-def rule_position(node: Node, position: int) -> int:
-    """Where among all arguments the argument of the rule with this number stands."""
-    return node.op.arguments.index(tuple(node.op.rules)[position])
+def run_backward(node: Node, gradient: Any, call: Call | None, summed: bool = True) -> list[Any]:
+    """What the op's backward step hands on to each parent; without ``summed`` not summed to the shapes it broadcast.
 
-
-def run_rules(node: Node, gradient: np.ndarray, call: Call | None) -> list[Any]:
-    """The op's derivative rules on arrays, as the engine runs them: one result for each parent.
-
-    Those of an elementwise op are not yet summed over the dimensions that broadcasting added.
+    The engine's own step runs on a copy of the node whose parents are stand-ins, so that it collects nothing in the
+    graph and runs no hooks.
     """
-    op, values = node.op, readings(node, call)
+    mark = object()
+    stand_ins = tuple(None if parent is None else new_node(parent.op, (), ()) for parent in node.parents)
+    copy = new_node(node.op, stand_ins, saved_values(node, call), node.shapes if summed else None)
+    for each in (copy, *stand_ins):
+        if each is not None:
+            each.mark = mark
     with np.errstate(all="ignore"):
-        if op.variadic:
-            return list(op.array_rule("tensors")(gradient, *(values[r] for r in reads_of(op.rules["tensors"]))))
-        if op.together is not None:
-            needs = tuple(parent is not None for parent in node.parents)
-            return list(op.together(gradient, needs, *(values[r] for r in op.together_reads)))
-        return [
-            None if parent is None else op.array_rule(name)(gradient, *(values[r] for r in reads_of(rule)))
-            for parent, (name, rule) in zip(node.parents, op.rules.items(), strict=True)
-        ]
+        node.op.pull(copy, gradient)
+    return [None if each is None else each.grad for each in stand_ins]
+
+
+def saved_values(node: Node, call: Call | None) -> tuple:
+    """What the op's rules read, in the order of ``node.saved``."""
+    if not isinstance(node.op, Primitive):
+        return check_not_freed(node)
+    values = readings(node, call)
+    return tuple(values[name] for name in node.op.reads)
+
+
+def check_not_freed(node: Node) -> tuple:
+    if node.saved is None:
+        facts = f"the values that {node.op.name} saved for its derivative were freed by backward()."
+        fix = "draw before backward(), or pass it retain_graph=True, or calculate inside tg.visualize.record()."
+        raise GraphError(message("E204", "visualize", facts, fix))
+    return node.saved
 
 
 def readings(node: Node, call: Call | None) -> dict[str, Any]:
     """The values by the names that the rules use: from the recording, or else what the node has saved."""
     op = node.op
     if call is None:
-        if node.saved is None:
-            raise GraphError(
-                message(
-                    "E204",
-                    "visualize",
-                    f"the values that {op.name} saved for its derivative were freed by backward().",
-                    "draw before backward(), or pass it retain_graph=True, or calculate inside tg.visualize.record().",
-                )
-            )
+        saved = check_not_freed(node)
         check_saved(node)
-        return dict(zip(op.reads, node.saved, strict=True))
+        return dict(zip(op.reads, saved, strict=False))
     values: dict[str, Any] = {**op.parameters, **call.parameters, "out": call.out}
     if op.variadic:
         return values | {
@@ -105,8 +105,10 @@ def local_derivative(node: Node, position: int, out: np.ndarray, shape: tuple[in
     """The derivative of a node by its parent number ``position``, which has ``shape``; ``out`` has the node's shape."""
     size = int(np.prod(shape))
     sizes = (out.size, size)
-    slopes = run_rules(node, np.ones(out.shape, out.dtype), call)[position]
-    alone = node.op.elementwise and (node.op.together is None or shape == out.shape)
+    slopes = run_backward(node, np.ones(out.shape, out.dtype), call, summed=False)[position]
+    if slopes is None:  # a user's function that passes nothing on
+        return Local(np.zeros(sizes), False, sizes)
+    alone = isinstance(node.op, Primitive) and node.op.elementwise and slopes.shape == out.shape
     if alone or (shape == out.shape and is_diagonal(node, position, slopes, call)):
         return Local(np.broadcast_to(slopes, out.shape), True, sizes)
     if out.size * size > LARGEST_JACOBIAN:
@@ -115,7 +117,7 @@ def local_derivative(node: Node, position: int, out: np.ndarray, shape: tuple[in
     for number in range(out.size):
         unit = np.zeros(out.shape, out.dtype)
         unit.flat[number] = 1
-        rows.append(np.reshape(run_rules(node, unit, call)[position], -1))
+        rows.append(np.reshape(run_backward(node, unit, call)[position], -1))
     return Local(np.reshape(rows, sizes), False, sizes)
 
 
@@ -125,8 +127,8 @@ def is_diagonal(node: Node, position: int, slopes: np.ndarray, call: Call | None
     Then, and only then, its rule gives ``slopes * probe`` for every gradient ``probe``; one with all elements different
     tells.
     """
-    if len(node.op.arguments) != 1 or node.op.variadic:
+    if len(node.op.arguments if isinstance(node.op, Primitive) else node.parents) != 1 or len(node.parents) != 1:
         return False
     probe = np.linspace(1, 2, slopes.size, dtype=slopes.dtype).reshape(slopes.shape)
-    found = run_rules(node, probe, call)[position]
+    found = run_backward(node, probe, call)[position]
     return bool(np.allclose(found, slopes * probe, equal_nan=True))

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.graph import Leaf, Node
 from tinygrad_edu.memory import latest_write, version
+from tinygrad_edu.primitive import Primitive
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.visualize.derivatives import readings
 from tinygrad_edu.visualize.recording import Call
@@ -38,7 +39,9 @@ def ancestry(roots: Iterable[Node], limit: int) -> list[Node]:
 def operands(node: Node, call: Call | None) -> list[Operand]:
     """What a node's operation read, in the order of its arguments."""
     op = node.op
-    if op.variadic or op.rules is None:
+    if not isinstance(op, Primitive):
+        return [Operand(parent, i, None, None) for i, parent in enumerate(node.parents) if parent is not None]
+    if op.variadic:
         found = [operand(node, call, i, i) for i in range(len(node.parents))]
     else:
         with_rule = {name: position for position, name in enumerate(op.rules)}
@@ -77,11 +80,11 @@ def known_values(nodes: list[Node], calls: dict[Node, Call], held: Iterable[Tens
             known[node] = calls[node].out
             pairs = zip(calls[node].nodes, calls[node].values, strict=True)
             known |= {source: value for source, value in pairs if source is not None and value is not None}
-        elif not node.is_leaf and node.saved is not None:
+        elif isinstance(node.op, Primitive) and node.saved is not None:
             learn_from_saved(node, known)
     if unwritten:
         for node in reversed(nodes):
-            if node not in known and not node.is_leaf:
+            if node not in known and isinstance(node.op, Primitive):
                 calculate_again(node, known)
     return known
 

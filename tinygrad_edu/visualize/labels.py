@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.dtypes import dtype
-from tinygrad_edu.primitive import registry
+from tinygrad_edu.primitive import Primitive, registry
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.visualize.derivatives import Local
 
@@ -72,10 +72,12 @@ def public_name(op: Any) -> str:
     """What a user calls an op: ``sum`` for the primitive ``sum_along``, ``cat`` for ``join``."""
     from tinygrad_edu.nn import functional
 
-    if hasattr(Tensor, op.name) or hasattr(functional, op.name):
+    if not isinstance(op, Primitive) or hasattr(Tensor, op.name) or hasattr(functional, op.name):
         return op.name.strip("_")
-    common = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", torch_name(op).removesuffix("WithIndices")).lower()
-    return common if common in registry else op.name.strip("_").removesuffix("_along")
+    words = op.name.split("_")
+    beginnings = ["_".join(words[:count]) for count in range(len(words) - 1, 0, -1)]
+    torch_like = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", torch_name(op).removesuffix("WithIndices")).lower()
+    return next((name for name in [*beginnings, torch_like] if name in registry), op.name.strip("_"))
 
 
 def is_default(value: Any, default: Any) -> bool:

@@ -6,6 +6,7 @@ from tinygrad_edu.dtypes import *  # noqa: F403
 from tinygrad_edu.grad_mode import *  # noqa: F403
 from tinygrad_edu.tensor import Size, Tensor, is_tensor
 from tinygrad_edu.ops.reduction import *  # noqa: F403
+from tinygrad_edu.ops.variance import *  # noqa: F403
 from tinygrad_edu.ops.extremum import *  # noqa: F403
 from tinygrad_edu.ops.cumulative import *  # noqa: F403
 from tinygrad_edu.ops.arithmetic import *  # noqa: F403

@@ -16,7 +16,7 @@ from tinygrad_edu.ops.rounding import abs
 from tinygrad_edu.ops.shape import reshape_to
 from tinygrad_edu.ops.trigonometric import tanh
 from tinygrad_edu.primitive import composite, primitive
-from tinygrad_edu.quiet import quietly
+from tinygrad_edu.quiet import quietly, restore, silence
 from tinygrad_edu.random import uniform
 from tinygrad_edu.tensor import wrap
 
@@ -165,7 +165,6 @@ threshold.derivative(x=lambda g, x, threshold: keep(g, logical_not(x <= threshol
 
 # ---- sigmoid and its relatives ----------------------------------------------------------------------------------------------
 @primitive(float_result=True)
-@quietly
 def sigmoid(x, /):
     """Logistic function, out = 1 / (1 + exp(-x)), in (0, 1).
 
@@ -175,9 +174,12 @@ def sigmoid(x, /):
     >>> tg.sigmoid(tg.tensor([0.])).tolist()
     [0.5]
     """
-    if x.size >= KERNEL_PAYS and x.dtype.char == "f":
+    if x.size >= KERNEL_PAYS // 2 and x.dtype.char == "f":
         return kernels.sigmoid(x)
-    return np.reciprocal(np.exp(-x) + ONE[x.dtype.char])
+    noise = silence()  # exp(-x) may overflow: 1 / inf is the 0 that is wanted
+    result = np.reciprocal(np.exp(-x) + ONE[x.dtype.char])
+    restore(noise)
+    return result
 
 
 def _sigmoid_on_arrays(g, needs, out):
@@ -296,7 +298,7 @@ def hardtanh(x, /, min_val=-1.0, max_val=1.0):
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}.")
-    return np.minimum(np.maximum(x, x.dtype.type(min_val)), x.dtype.type(max_val))
+    return x.clip(min_val, max_val)
 
 
 hardtanh.derivative(x=lambda g, x, min_val, max_val: keep(g, logical_not((x <= min_val) | (x >= max_val))))
@@ -311,7 +313,7 @@ def relu6(input):
 @primitive(method=False)
 def hardsigmoid(x, /):
     """out = min(max(x + 3, 0), 6) / 6, a sigmoid of straight lines."""
-    return np.minimum(np.maximum(x + 3, 0), 6) / 6
+    return (x + 3).clip(0, 6) / 6
 
 
 hardsigmoid.derivative(x=lambda g, x: keep(g / 6, (x > -3) & (x < 3)))
@@ -320,7 +322,7 @@ hardsigmoid.derivative(x=lambda g, x: keep(g / 6, (x > -3) & (x < 3)))
 @primitive(method=False)
 def hardswish(x, /):
     """out = x * min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)."""
-    return x * np.minimum(np.maximum(x + 3, 0), 6) / 6
+    return x * (x + 3).clip(0, 6) / 6
 
 
 hardswish.derivative(x=lambda g, x: keep(g * (x / 3 + 0.5), logical_not((x <= -3) | (x >= 3))) + keep(g, x >= 3))
@@ -346,7 +348,7 @@ def softshrink(x, /, lambd=0.5):
     """
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}.")
-    return x - np.minimum(np.maximum(x, -lambd), lambd)
+    return x - x.clip(-lambd, lambd)
 
 
 softshrink.derivative(x=lambda g, x, lambd: keep(g, logical_not((x >= -lambd) & (x <= lambd))))

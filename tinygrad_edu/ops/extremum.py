@@ -8,10 +8,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinygrad_edu.ops.comparison import axes_of, isnan, keep
+from tinygrad_edu.ops.comparison import isnan, keep
 from tinygrad_edu.ops.conversion import cast
 from tinygrad_edu.ops.dims import normalize_dim, normalize_dims
-from tinygrad_edu.ops.reduction import spread, sum_along
+from tinygrad_edu.ops.reduction import best_along, spread, sum_along
 from tinygrad_edu.ops.rounding import maximum, minimum
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.tensor import Tensor
@@ -29,6 +29,8 @@ def pick_one(x, index, /, dim, keepdim):
     """Take along `dim` the one element of each line that `index` (an integer per line) names."""
     if x.ndim == 0:
         return x.copy()
+    if x.ndim == 2 and dim == 1 and not keepdim:
+        return x[np.arange(len(x)), index]
     at = index if keepdim else np.expand_dims(index, dim)
     found = np.take_along_axis(x, at, dim)
     return found if keepdim else np.squeeze(found, dim)
@@ -124,14 +126,14 @@ def _share_evenly(g, x, out, x_dtype, dim, keepdim):
 def amax_along(x, /, dim, keepdim):
     """Largest element along `dim`; NaN wins."""
     _check_not_empty("amax", x.shape, dim)
-    return np.maximum.reduce(x, axes_of(dim, x.ndim, "amax"), None, None, keepdim)
+    return best_along(np.maximum, x, dim, keepdim, "amax")
 
 
 @primitive(method=False, node_name="AminBackward0")
 def amin_along(x, /, dim, keepdim):
     """Smallest element along `dim`; NaN wins."""
     _check_not_empty("amin", x.shape, dim)
-    return np.minimum.reduce(x, axes_of(dim, x.ndim, "amin"), None, None, keepdim)
+    return best_along(np.minimum, x, dim, keepdim, "amin")
 
 
 amax_along.derivative(x=_share_evenly)

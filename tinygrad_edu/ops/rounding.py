@@ -6,8 +6,9 @@ import numpy as np
 
 from tinygrad_edu.ops.alias import alias
 from tinygrad_edu.ops.comparison import isfinite, isnan, keep, logical_not, refuse_bool
-from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.primitive import as_float, composite, primitive
 from tinygrad_edu.quiet import quietly
+from tinygrad_edu.tensor import Tensor
 
 __all__ = [
     "abs", "absolute", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "fix", "floor", "fmax", "fmin", "frac",
@@ -183,6 +184,22 @@ def clamp_below(x, high, /):
 clamp_below.derivative(x=lambda g, x, high: keep(g, x <= high), high=lambda g, x, high: keep(g, x > high))
 
 
+@primitive(method=False, node_name="ClampBackward1")
+def clamp_to(x, /, low, high):
+    """Clamp to bounds that are numbers, or None for none. At a bound the gradient passes."""
+    refuse_bool("clamp", x)
+    return x.clip(low, high)
+
+
+def _clamp_rule(g, x, low, high):
+    if low is None:
+        return keep(g, x <= high)
+    return keep(g, x >= low if high is None else (x >= low) & (x <= high))
+
+
+clamp_to.derivative(x=_clamp_rule)
+
+
 @composite
 def clamp(input, min=None, max=None):
     """Limit every element to [min, max]; either bound may be missing, a number or a tensor. NaN stays NaN.
@@ -200,6 +217,8 @@ def clamp(input, min=None, max=None):
     """
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None. Fix: x.clamp(min=0).")
+    if not (isinstance(min, Tensor) or isinstance(max, Tensor)):
+        return clamp_to(as_float(input) if float in (min.__class__, max.__class__) else input, min, max)
     if max is None:
         return clamp_above(input, min)
     return clamp_below(input, max) if min is None else clamp_between(input, min, max)
@@ -208,13 +227,13 @@ def clamp(input, min=None, max=None):
 @composite
 def clamp_min(input, min):
     """Limit from below, :func:`clamp` with `min` only."""
-    return clamp_above(input, min)
+    return clamp(input, min, None)
 
 
 @composite
 def clamp_max(input, max):
     """Limit from above, :func:`clamp` with `max` only."""
-    return clamp_below(input, max)
+    return clamp(input, None, max)
 
 
 clip = alias(clamp, "clip")

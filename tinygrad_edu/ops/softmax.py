@@ -16,8 +16,13 @@ from tinygrad_edu.tensor import wrap
 __all__ = ["log_softmax", "softmax"]
 
 
-def _along_last(kernel, x, dim):
+def _along_last(name, kernel, x, dim):
     """Run a kernel of the last dimension along `dim`."""
+    if x.dtype.kind != "f":
+        raise NotImplementedError(
+            f"{name}: not implemented for {x.dtype}. Fix: {name}(x.float(), dim) or dtype=tg.float32."
+        )
+    dim = normalize_dim(dim, x.ndim, name)
     if not x.size:
         return np.array(x)
     if x.ndim == 0:
@@ -31,7 +36,7 @@ def _along_last(kernel, x, dim):
 @quietly
 def softmax_along(x, /, dim):
     """exp(x) / sum(exp(x)) along `dim`, shifted by the largest element so that nothing overflows."""
-    return _along_last(kernels.softmax, x, dim)
+    return _along_last("softmax", kernels.softmax, x, dim)
 
 
 softmax_along.derivative(x=lambda g, out, dim: out * (g - sum_along(g * out, dim, True)))
@@ -41,23 +46,14 @@ softmax_along.derivative(x=lambda g, out, dim: out * (g - sum_along(g * out, dim
 @quietly
 def log_softmax_along(x, /, dim):
     """x - log(sum(exp(x))) along `dim`, without overflow."""
-    return _along_last(kernels.log_softmax, x, dim)
+    return _along_last("log_softmax", kernels.log_softmax, x, dim)
 
 
 log_softmax_along.derivative(x=lambda g, out, dim: g - exp(out) * sum_along(g, dim, True))
 
 
-def _prepared(name, input, dim, dtype):
-    """Return the input in the asked type and `dim` counted from the front, or say what is wrong."""
-    if dtype is not None:
-        input = convert(input, dtypes.as_dtype(dtype))
-    if input._data.dtype.kind != "f":
-        raise NotImplementedError(
-            f"{name}: not implemented for {input.dtype.name}. Fix: {name}(x.float(), dim) or dtype=tg.float32."
-        )
-    if dim is None:
-        raise TypeError(f"{name}() missing the argument 'dim'. Fix: dim=1 for a batch of scores of shape (N, C).")
-    return input, normalize_dim(dim, input._data.ndim, name)
+def _no_dim(name):
+    return TypeError(f"{name}() missing the argument 'dim'. Fix: dim=1 for a batch of scores of shape (N, C).")
 
 
 @composite
@@ -84,13 +80,23 @@ def softmax(input, dim=None, dtype=None, *, axis=None):
     >>> tg.softmax(tg.tensor([[0., 0.], [1000., 0.]]), dim=1).tolist()
     [[0.5, 0.5], [1.0, 0.0]]
     """
-    return softmax_along(*_prepared("softmax", input, dim if axis is None else axis, dtype))
+    if dtype is not None:
+        input = convert(input, dtypes.as_dtype(dtype))
+    dim = dim if axis is None else axis
+    if dim is None:
+        raise _no_dim("softmax")
+    return softmax_along(input, dim)
 
 
 @composite
 def log_softmax(input, dim=None, dtype=None, *, axis=None):
     """Logarithms of probabilities along `dim`, out = x - log(sum(exp(x))); see :func:`softmax`."""
-    return log_softmax_along(*_prepared("log_softmax", input, dim if axis is None else axis, dtype))
+    if dtype is not None:
+        input = convert(input, dtypes.as_dtype(dtype))
+    dim = dim if axis is None else axis
+    if dim is None:
+        raise _no_dim("log_softmax")
+    return log_softmax_along(input, dim)
 
 
 @composite(method=False)

@@ -57,19 +57,27 @@ def count_along(shape, dim):
 
 def total(x, dim, keepdim):
     """Sum an array along `dim`; integers and bools add up in int64, half precision in single."""
-    axes = axes_of(dim, x.ndim, "sum")
     kind = x.dtype.char
     if kind == "f" or kind == "d":
-        if not keepdim and x.size and x.flags.forc:
-            if axes is None:
-                if x.ndim > 0 and x.size <= BLOCK:
-                    return x.reshape(-1).dot(ONES[kind][: x.size])
-            elif x.ndim == 2 and axes.__class__ is int:
-                return _column_sums(x) if axes in (0, -2) else _row_sums(x)
-        return np.add.reduce(x, axes, None, None, keepdim)
+        if not keepdim and x.ndim and x.flags.forc:
+            if dim is None:
+                return _sum_of_all(x.reshape(-1))
+            if x.ndim == 2 and dim.__class__ is int and -2 <= dim < 2:
+                return _row_sums(x) if dim % 2 else _column_sums(x)
+        return np.add.reduce(x, axes_of(dim, x.ndim, "sum"), None, None, keepdim)
+    axes = axes_of(dim, x.ndim, "sum")
     if kind == "e":
         return np.add.reduce(x, axes, np.float32, None, keepdim).astype(x.dtype)
     return np.add.reduce(x, axes, np.int64, None, keepdim)
+
+
+def _sum_of_all(x):
+    ones, n = ONES[x.dtype.char], x.size
+    if n <= BLOCK:
+        return x.dot(ones[:n])
+    rest = n % BLOCK
+    blocks = np.add.reduce(x[: n - rest].reshape(-1, BLOCK).dot(ones))
+    return blocks + x[n - rest :].dot(ones[:rest]) if rest else blocks
 
 
 def _column_sums(x):

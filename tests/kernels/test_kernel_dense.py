@@ -72,6 +72,37 @@ def test_linear(batch, inputs, outputs, dtype, seed, activation, with_bias):
     np.testing.assert_array_equal(one[1], mine[1])
 
 
+PRODUCTS = [  # batch, inputs, outputs: the course's layers, and sizes around tiles and panels
+    (20, 784, 30), (500, 784, 30), (128, 300, 70), (70, 513, 9), (33, 257, 65), (41, 129, 33), (300, 17, 40),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", PRODUCTS)
+def test_products_of_course_sizes_on_any_number_of_threads(sizes):
+    batch, inputs, outputs = sizes
+    x, w, b, g = normal(1, batch, inputs), normal(2, outputs, inputs), normal(3, outputs), normal(4, batch, outputs)
+    x[1, 2], w[3, 4] = np.nan, np.inf
+    before, results = kernels.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            kernels.set_num_threads(threads)
+            y = kernels.linear_forward(x, w, b, "relu")
+            results.append(
+                (y, *kernels.linear_backward(g, x, w, y, None), kernels.matmul(g, w), kernels.matmul(x, w.T))
+            )
+    finally:
+        kernels.set_num_threads(before)
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+    with np.errstate(invalid="ignore"):
+        y = linear_numpy.linear_forward(x, w, b, "relu")
+        twins = (y, *linear_numpy.linear_backward(g, x, w, y, None), g @ w, x @ w.T)
+    terms = (inputs, outputs, batch, batch, outputs, inputs)
+    for got, expected, count in zip(results[0], twins, terms, strict=True):
+        close(got, expected, count)
+
+
 @pytest.mark.parametrize("activation", [None, "relu", "sigmoid", "tanh"])
 def test_linear_lets_nan_through(activation):
     x, w = normal(1, 20, 40), normal(2, 30, 40)

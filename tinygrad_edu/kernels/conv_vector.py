@@ -38,7 +38,6 @@ from tinygrad_edu.kernels.vector import (
     usable,
 )
 
-
 FEW_PIXELS = 1 << 12  # images smaller than this (in numbers) are convolved with their gradients several at a time
 TOGETHER = 8  # namely this many
 
@@ -100,7 +99,7 @@ def convolve(
     bias = np.zeros(oc, np.float32) if bias is None else bias
     by_channels = _use_of_lanes(each, 2 * LANES) * _use_of_lanes(plan.out_hw[1], ROWS)
     by_pixels = _use_of_lanes(each, FEW_ROWS) * _use_of_lanes(plan.out_hw[1], LANES)
-    if plan.out_hw[1] % MANY_ROWS == 0 and each % (2 * LANES) == 0 and plan.out_hw[1] < 2 * LANES:
+    if plan.out_hw[1] == MANY_ROWS and each % (2 * LANES) == 0:
         by_channels *= 1.3  # the larger tile
     if by_channels > 1.1 * by_pixels:
         run = _by_channels(x, filters, bias, y, plan)

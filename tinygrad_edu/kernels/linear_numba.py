@@ -1,10 +1,10 @@
-"""Fully connected layers: BLAS for the product; bias, activation and their gradients in one more pass over memory."""
+"""Matrix products, and fully connected layers: bias, activation and their gradients in one more pass over memory."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.kernels import elementwise_numpy
+from tinygrad_edu.kernels import elementwise_numpy, matmul_vector
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.elementwise_numba import exp32
 from tinygrad_edu.kernels.linear_numpy import check_linear
@@ -12,9 +12,20 @@ from tinygrad_edu.kernels.linear_numpy import check_linear
 CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}
 
 
+def matmul(a, b) -> np.ndarray:
+    return _product(a, b, False, False) if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0] else np.matmul(a, b)
+
+
+def _product(a: np.ndarray, b: np.ndarray, a_turned: bool, b_turned: bool) -> np.ndarray:
+    """A B where one of them may be given transposed: by our micro-kernels where they are faster, else by BLAS."""
+    if matmul_vector.suits(a, b, a.size * b.shape[not b_turned]):
+        return matmul_vector.product(a, b, a_turned, b_turned)
+    return (a.T if a_turned else a).dot(b.T if b_turned else b)
+
+
 def linear_forward(x, w, bias, activation: str | None) -> np.ndarray:
     check_linear(x, w, bias, activation)
-    y = x.dot(w.T)
+    y = _product(x, w, False, True)
     if bias is None:
         bias = np.zeros(y.shape[1], y.dtype)
     code = CODES[activation]
@@ -33,8 +44,8 @@ def linear_backward(g, x, w, y, activation: str | None, needs: tuple[bool, bool,
     elif needs[2]:
         gb = np.empty(g.shape[1], g.dtype)
         _column_sums(np.ascontiguousarray(g), gb)
-    gx = g.dot(w) if needs[0] else None
-    gw = g.T.dot(x) if needs[1] else None
+    gx = _product(g, w, False, False) if needs[0] else None
+    gw = _product(g, x, True, False) if needs[1] else None
     return gx, gw, gb if needs[2] else None
 
 

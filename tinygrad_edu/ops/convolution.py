@@ -115,7 +115,7 @@ def conv1d(
     stride, dilation = _flat(stride, 1, "stride"), _flat(dilation, 1, "dilation")
     padding = padding if isinstance(padding, str) else _flat(padding, 0, "padding")
     image, batched = as_image(input, 1, "conv1d")
-    _check_weight(weight, 1, "conv1d")
+    check_weight(weight, 1, "conv1d")
     flat = _convolve(
         unsqueeze(image, 2), unsqueeze(weight, 2), bias, stride, padding, dilation, groups, "conv1d", like=input
     )
@@ -132,9 +132,9 @@ def _flat(value: Sizes, least: int, argument: str) -> tuple[int, int]:
 def _convolve(input, weight, bias, stride, padding, dilation, groups, op, like=None) -> Tensor:
     stride, dilation = as_sizes(stride, 2, op, "stride", 1), as_sizes(dilation, 2, op, "dilation", 1)
     image, batched = as_image(input, 2, op)
-    _check_weight(weight, 2, op)
+    check_weight(weight, 2, op)
     check_same_dtype(op, input=input, weight=weight, bias=bias)
-    _check_channels(input if like is None else like, image.shape[1], weight.shape, groups, bias, op)
+    check_channels(input if like is None else like, image.shape[1], weight.shape, groups, bias, op)
     kernel = tuple(d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation, strict=True))
     if isinstance(padding, str):
         image, padding = _named_padding(image, padding, kernel, stride, op)
@@ -161,7 +161,8 @@ def _named_padding(image, padding: str, kernel, stride, op: str):
     return image, (height // 2, width // 2)
 
 
-def _check_weight(weight, spatial: int, op: str) -> None:
+def check_weight(weight, spatial: int, op: str) -> None:
+    """Refuse a weight of a wrong number of dimensions."""
     if weight.ndim != spatial + 2:
         raise ShapeError(
             message(
@@ -190,7 +191,8 @@ def check_same_dtype(op: str, **tensors: Tensor | None) -> None:
         )
 
 
-def _check_channels(input, channels: int, weight_shape, groups: int, bias, op: str) -> None:
+def check_channels(input, channels: int, weight_shape, groups: int, bias, op: str) -> None:
+    """Refuse channels, groups and bias that do not fit the weight (E113)."""
     out_channels, wanted = weight_shape[0], weight_shape[1] * groups
     if groups < 1 or out_channels % groups:
         raise RuntimeError(
@@ -274,7 +276,7 @@ def conv_transpose1d(
     stride, dilation = _flat(stride, 1, "stride"), _flat(dilation, 1, "dilation")
     padding, output_padding = _flat(padding, 0, "padding"), _flat(output_padding, 0, "output_padding")
     image, batched = as_image(input, 1, "conv_transpose1d")
-    _check_weight(weight, 1, "conv_transpose1d")
+    check_weight(weight, 1, "conv_transpose1d")
     flat = _convolve_transposed(
         unsqueeze(image, 2), unsqueeze(weight, 2), bias, stride, padding, output_padding, groups, dilation,
         "conv_transpose1d", like=input,
@@ -289,15 +291,11 @@ def _convolve_transposed(
     stride, dilation = as_sizes(stride, 2, op, "stride", 1), as_sizes(dilation, 2, op, "dilation", 1)
     padding, extra = as_sizes(padding, 2, op, "padding"), as_sizes(output_padding, 2, op, "output_padding")
     image, batched = as_image(input, 2, op)
-    _check_weight(weight, 2, op)
+    check_weight(weight, 2, op)
     check_same_dtype(op, input=input, weight=weight, bias=bias)
-    _check_transposed(input if like is None else like, image.shape[1], weight.shape, groups, bias, op)
-    for more, s, d in zip(extra, stride, dilation, strict=True):
-        if more >= max(s, d):
-            raise RuntimeError(
-                f"{op}: output padding must be smaller than either stride or dilation, but got output_padding={more}, "
-                f"stride={s}, dilation={d}."
-            )
+    check_transposed(
+        input if like is None else like, image.shape[1], weight.shape, groups, bias, extra, stride, dilation, op
+    )
     inner = tuple(
         (n - 1) * s + d * (k - 1) + 1
         for n, s, d, k in zip(image.shape[2:], stride, dilation, weight.shape[2:], strict=True)
@@ -316,7 +314,8 @@ def _convolve_transposed(
     return out if batched else squeeze(out, 0)
 
 
-def _check_transposed(input, channels: int, weight_shape, groups: int, bias, op: str) -> None:
+def check_transposed(input, channels: int, weight_shape, groups: int, bias, extra, stride, dilation, op: str) -> None:
+    """Refuse channels, groups, bias and output padding that a transposed convolution cannot have."""
     if groups < 1 or weight_shape[0] % groups:
         raise RuntimeError(
             f"{op}: expected weight to be divisible by groups: {weight_shape[0]} input channels in {groups} groups."
@@ -327,6 +326,12 @@ def _check_transposed(input, channels: int, weight_shape, groups: int, bias, op:
             f"{op}: given transposed=1, weight of size {list(weight_shape)}, expected bias to be 1-dimensional with "
             f"{out_channels} elements, but got bias of size {list(bias.shape)} instead."
         )
+    for more, s, d in zip(extra, stride, dilation, strict=True):
+        if more >= max(s, d):
+            raise RuntimeError(
+                f"{op}: output padding must be smaller than either stride or dilation, but got output_padding={more}, "
+                f"stride={s}, dilation={d}."
+            )
     if channels != weight_shape[0]:
         facts = (
             f"Given transposed=1, weight of size {list(weight_shape)}, expected input{list(input.shape)} to have "

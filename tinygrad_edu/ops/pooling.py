@@ -10,7 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinygrad_edu import kernels
-from tinygrad_edu.ops.shape import squeeze, unsqueeze
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.activation import relu
+from tinygrad_edu.ops.rounding import abs as abs_
+from tinygrad_edu.ops.rounding import sign
+from tinygrad_edu.ops.shape import reshape_to, squeeze, unsqueeze
 from tinygrad_edu.ops.windows import as_image, as_sizes, too_large
 from tinygrad_edu.ops.workspace import Workspace
 from tinygrad_edu.primitive import composite, primitive
@@ -219,3 +223,88 @@ def _avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad,
         raise RuntimeError(f"{op}: divisor must be not zero. Fix: divisor_override=None or another number.")
     out = window_mean(image, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
     return out if batched else squeeze(out, 0)
+
+
+# ---- the norm, and the way back ---------------------------------------------------------------------------------------------
+@composite(method=False)
+def lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of every window, (sum of x^p)^(1/p); the sum's sign and size are kept apart, as in PyTorch."""
+    height, width = as_sizes(kernel_size, 2, "lp_pool2d", "kernel_size", 1)
+    return root_of_mean(avg_pool2d(input**norm_type, kernel_size, stride, 0, ceil_mode), norm_type, height * width)
+
+
+@composite(method=False)
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of every window of a sequence; see :func:`lp_pool2d`."""
+    (width,) = as_sizes(kernel_size, 1, "lp_pool1d", "kernel_size", 1)
+    return root_of_mean(avg_pool1d(input**norm_type, kernel_size, stride, 0, ceil_mode), norm_type, width)
+
+
+def root_of_mean(mean: Tensor, norm_type: float, count: int) -> Tensor:
+    """The p-norm of `count` elements from the mean of their powers."""
+    return (sign(mean) * relu(abs_(mean)) * count) ** (1.0 / norm_type)
+
+
+def _unpool(input, indices, kernel_size, stride, padding, output_size, spatial, op) -> Tensor:
+    image, batched = as_image(input, spatial, op)
+    kernel = as_sizes(kernel_size, spatial, op, "kernel_size", 1)
+    stride = kernel if stride is None else as_sizes(stride, spatial, op, "stride", 1)
+    padding = as_sizes(padding, spatial, op, "padding")
+    if indices.shape != input.shape:
+        raise ShapeError(
+            f"{op}: Expected shape of indices to be same as that of the input ({list(input.shape)}), got {list(indices.shape)}."
+        )
+    size = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(image.shape[2:], stride, padding, kernel, strict=True))
+    if output_size is not None:
+        size = tuple(output_size)[-spatial:]
+    index = np.asarray(indices._data)
+    if index.size and not (index.min() >= 0 and index.max() < np.prod(size)):
+        raise RuntimeError(f"{op}: Found an invalid max index: {index.max()} (output volumes are of size {size})")
+    n, c = image.shape[:2]
+    flat = reshape_to(image, (n, c, 1, index.size // max(1, n * c)))
+    planes = plane_scatter(flat, index.reshape(flat.shape).astype(np.int32), (1, int(np.prod(size))))
+    out = reshape_to(planes, (n, c, *size))
+    return out if batched else squeeze(out, 0)
+
+
+@composite(method=False)
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The way back from :func:`max_pool1d`: values at their indices, zeros elsewhere."""
+    return _unpool(input, indices, kernel_size, stride, padding, output_size, 1, "max_unpool1d")
+
+
+@composite(method=False)
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The way back from :func:`max_pool2d`: values at their indices, zeros elsewhere; `output_size` settles what is ambiguous."""
+    return _unpool(input, indices, kernel_size, stride, padding, output_size, 2, "max_unpool2d")
+
+
+@composite(method=False)
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """The way back from ``max_pool3d``: values at their indices, zeros elsewhere."""
+    return _unpool(input, indices, kernel_size, stride, padding, output_size, 3, "max_unpool3d")

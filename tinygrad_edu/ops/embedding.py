@@ -5,10 +5,12 @@ import numpy as np
 from tinygrad_edu.errors import DtypeError, IndexOutOfRangeError, ShapeError, message
 from tinygrad_edu.memory import note_write
 from tinygrad_edu.ops.accumulate import add_rows
+from tinygrad_edu.ops.comparison import keep
+from tinygrad_edu.ops.gathering import gather
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.tensor import Tensor, wrap
 
-__all__ = ["embedding"]
+__all__ = ["embedding", "embedding_bag"]
 
 
 @primitive(method=False, names=("weight",), node_name="EmbeddingBackward0")
@@ -119,3 +121,94 @@ def _shorten(weight: Tensor, ids: np.ndarray, max_norm: float, norm_type: float)
     long = lengths > max_norm
     table[used[long]] *= (max_norm / (lengths[long] + 1e-7))[:, None].astype(table.dtype)
     note_write(table, "embedding(max_norm)")
+
+
+# ---- bags of rows -----------------------------------------------------------------------------------------------------------
+@composite(method=False)
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """Sum, mean or maximum of the looked-up rows of each bag, a tensor (bags, width).
+
+    Parameters
+    ----------
+    input : integer Tensor (B, n), B bags of n numbers, or (N,), cut into bags at `offsets`
+    weight : Tensor (count, width)
+    offsets : integer Tensor (B,)
+        Where each bag begins; the first is 0. With `include_last_offset` a last entry tells where the last bag ends.
+    mode : {"sum", "mean", "max"}
+    per_sample_weights : Tensor of the input's shape, optional
+        Factors of the rows, for "sum" only.
+    padding_idx : int, optional
+        Numbers that count nothing.
+
+    Raises
+    ------
+    ValueError
+        For offsets that do not belong to the input, or another mode.
+    """
+    op = "embedding_bag"
+    ids = _checked_ids(input, weight, op)
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"{op}: mode has to be one of 'sum', 'mean' or 'max', got {mode!r}.")
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(f"{op}: per_sample_weights was not None, which is only supported for mode='sum'.")
+    bags, count = _bag_numbers(ids, offsets, include_last_offset, op)
+    flat = wrap(np.ravel(ids))
+    rows = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    if padding_idx is not None:
+        kept = np.ravel(ids) != padding_idx % weight.shape[0]
+        rows, bags = rows[wrap(kept)], bags[kept]
+    if mode == "max":
+        return _largest_of_bags(rows, bags, count)
+    if per_sample_weights is not None:
+        factors = per_sample_weights.reshape(-1)
+        rows = rows * (factors if padding_idx is None else factors[wrap(kept)]).unsqueeze(1)
+    totals = add_to_rows(rows, bags, count)
+    if mode == "sum":
+        return totals
+    sizes = np.maximum(np.bincount(bags, minlength=count), 1).astype(weight._data.dtype)
+    return totals / wrap(sizes[:, None])
+
+
+def _bag_numbers(ids: np.ndarray, offsets: Tensor | None, include_last: bool, op: str) -> tuple[np.ndarray, int]:
+    """Return for every looked-up row the number of its bag, and how many bags there are."""
+    if ids.ndim == 2:
+        if offsets is not None:
+            raise ValueError(
+                f"{op}: if input is 2D, then offsets has to be None, as input is treated as bags of equal length."
+            )
+        return np.repeat(np.arange(ids.shape[0]), ids.shape[1]), ids.shape[0]
+    if ids.ndim != 1 or offsets is None or offsets.ndim != 1:
+        raise ValueError(f"{op}: input has to be 2D, or 1D with 1D offsets; got {ids.ndim}D.")
+    starts = np.asarray(offsets._data)
+    if len(starts) and (starts[0] != 0 or starts[-1] > len(ids)):
+        raise ValueError(
+            f"{op}: offsets[0] has to be 0 and offsets[-1] at most {len(ids)}, got {starts[0]} and {starts[-1]}."
+        )
+    if include_last:
+        starts = starts[:-1]
+    return np.searchsorted(starts, np.arange(len(ids)), side="right") - 1, len(starts)
+
+
+def _largest_of_bags(rows: Tensor, bags: np.ndarray, count: int) -> Tensor:
+    """Return the maximum of every bag, column by column; an empty bag gives 0."""
+    values, width = rows._data, rows.shape[1]
+    place = np.zeros((count, width), np.int64)
+    filled = np.zeros((count, 1), bool)
+    for bag in np.unique(bags):
+        members = np.flatnonzero(bags == bag)
+        place[bag], filled[bag] = members[values[members].argmax(0)], True
+    if not len(values):
+        return wrap(np.zeros((count, width), values.dtype))
+    return keep(gather(rows, 0, wrap(place)), wrap(filled))

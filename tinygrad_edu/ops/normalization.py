@@ -9,7 +9,10 @@ from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, ValueRangeError, message
 from tinygrad_edu.memory import note_write
 from tinygrad_edu.ops.exponential import rsqrt
-from tinygrad_edu.ops.reduction import mean_along, sum_along
+from tinygrad_edu.ops.padding import pad
+from tinygrad_edu.ops.pooling import window_mean
+from tinygrad_edu.ops.reduction import mean_along, norm_along, sum_along
+from tinygrad_edu.ops.rounding import clamp_min
 from tinygrad_edu.ops.shape import reshape_to
 from tinygrad_edu.ops.workspace import Workspace
 from tinygrad_edu.primitive import composite, primitive
@@ -344,3 +347,30 @@ def group_norm(
         )
     rows = reshape_to(input, (shape[0] * num_groups, shape[1] // num_groups * math.prod(shape[2:])))
     return _scale_channels(reshape_to(row_standardize(rows, None, None, 1, eps, Workspace()), shape), weight, bias)
+
+
+# ---- without statistics of a distribution -----------------------------------------------------------------------------------
+@composite(method=False)
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """Vectors along `dim` divided by their p-norm, or by `eps` where that is larger."""
+    return input / clamp_min(norm_along(input, float(p), dim, True), eps)
+
+
+@composite(method=False)
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """Every value divided by its neighbourhood of channels, x / (k + alpha * mean of x^2 over `size` channels)^beta [1]_.
+
+    References
+    ----------
+    .. [1] A. Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NeurIPS 2012.
+    """
+    if input.ndim < 3:
+        raise ShapeError(
+            f"local_response_norm: expected 3D or higher dimensionality input (N, C, ...), got {input.ndim}D of shape "
+            f"{tuple(input.shape)}."
+        )
+    n, c, *rest = input.shape
+    squares = reshape_to(input * input, (n, 1, c, math.prod(rest)))
+    squares = pad(squares, (0, 0, size // 2, (size - 1) // 2))
+    means = window_mean(squares, (size, 1), (1, 1), (0, 0), False, True, None)
+    return input / (reshape_to(means, tuple(input.shape)) * alpha + k) ** beta

@@ -8,8 +8,12 @@ from hypothesis import HealthCheck, settings
 
 try:
     import tinygrad_edu.nn  # noqa: F401
-except ModuleNotFoundError as error:  # a bare checkout: the source folders nn/ optim/ datasets/ are mapped by the install
-    raise pytest.UsageError("tinygrad_edu is not installed: run `pip install -e .[test]` (or `make test`) first") from error
+except (
+    ModuleNotFoundError
+) as error:  # a bare checkout: the source folders nn/ optim/ datasets/ are mapped by the install
+    raise pytest.UsageError(
+        "tinygrad_edu is not installed: run `pip install -e .[test]` (or `make test`) first"
+    ) from error
 
 QUIET = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("dev", max_examples=30, **QUIET)

@@ -15,7 +15,7 @@ class TestTheCourseNetwork:
         assert sum(p.numel() for p in CourseCNN().parameters()) == 289_630
 
     def test_its_table_is_the_courses(self):
-        table = summary(CourseCNN(), (1, 28, 28), channels_last=True)
+        table = summary(CourseCNN(), (1, 1, 28, 28), channels_last=True)
         shapes = [
             (row.kind, table._shape(row), row.parameters) for row in table.rows if row.kind not in ("ReLU", "Tanh")
         ]
@@ -36,7 +36,7 @@ class TestTheCourseNetwork:
     def test_the_table_leaves_the_model_as_it_was(self):
         model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.BatchNorm1d(4)).train()
         before = {k: v.clone() for k, v in model.state_dict().items()}
-        summary(model, (3,))
+        summary(model, (2, 3))
         assert model.training and model[1].training
         assert all((v == before[k]).all() for k, v in model.state_dict().items())
         assert not any(m._forward_hooks for m in model.modules())

@@ -54,6 +54,6 @@ def draw_network(model: Any, image_size: int, out: Path) -> None:
     """Write the picture of the layers."""
     from tinygrad_edu.visualize.network_picture import draw_network as draw
 
-    drawing = draw(model, (1, image_size, image_size))
+    drawing = draw(model, (1, 1, image_size, image_size))
     for ending in ("svg", "png"):
         print(f"network: {drawing.save(out / f'network.{ending}')}")

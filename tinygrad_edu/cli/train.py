@@ -79,7 +79,7 @@ def train_network(images: digits_data.Images, options: argparse.Namespace) -> An
     tg.manual_seed(options.seed)
     model = networks.build(options.model, images.image_size, len(images.classes))
     print(f"data: {images.title}")
-    print(summary(model, (1, images.image_size, images.image_size), channels_last=True))
+    print(summary(model, (1, 1, images.image_size, images.image_size), channels_last=True))
     # A tenth of the training images is held out to watch for overfitting; the test images are looked at once, at the end.
     held_out = len(images.train) // 10
     train_set, validation_set = random_split(images.train, [len(images.train) - held_out, held_out])

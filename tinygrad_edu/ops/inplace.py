@@ -32,7 +32,7 @@ NAMES = (
     "clamp_max clamp_min clip copysign cos cosh cumprod cumsum deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix "
     "float_power floor floor_divide fmod frac ge greater greater_equal gt heaviside hypot index_add index_copy index_fill index_put "
     "le lerp less less_equal lgamma log log10 log1p log2 logical_and logical_not logical_or logical_xor lt masked_fill "
-    "masked_scatter mul multiply nan_to_num ne neg negative not_equal polygamma pow put rad2deg reciprocal relu remainder renorm "
+    "masked_scatter mul multiply nan_to_num ne neg negative not_equal polygamma pow put rad2deg reciprocal relu remainder "
     "round rsqrt scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square sub subtract tan tanh tril triu "
     "true_divide trunc xlogy"
 ).split()
@@ -216,13 +216,8 @@ def in_place(function: Callable) -> Callable:
 
 
 def install() -> None:
-    """Put the in-place methods and operators on Tensor."""
+    """Put the in-place methods and operators on Tensor, once every op is declared."""
     for name in NAMES:
-        if name in registry:
-            setattr(Tensor, f"{name}_", in_place(registry[name].function))
+        setattr(Tensor, f"{name}_", in_place(registry[name].function))
     for operator, name in OPERATORS.items():
-        if name in registry:
-            setattr(Tensor, operator, in_place(registry[name].function))
-
-
-install()
+        setattr(Tensor, operator, in_place(registry[name].function))

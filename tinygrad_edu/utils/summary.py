@@ -52,20 +52,20 @@ class Summary:
 
 
 def summary(model: Any, input_size: Sequence[int], channels_last: bool = False) -> Summary:
-    """Run one sample of zeros through `model` and list its layers.
+    """Run zeros through `model` and list its layers.
 
     Parameters
     ----------
     model : nn.Module
     input_size : sequence of int
-        Shape of one sample without the batch, e.g. ``(1, 28, 28)``.
+        Shape of an input with its batch dimension, e.g. ``(1, 1, 28, 28)``; the table leaves the batch out.
     channels_last : bool
         Show image shapes as (height, width, channels), as many courses do.
 
     Examples
     --------
     >>> import tinygrad_edu as tg
-    >>> print(tg.utils.summary(tg.nn.models.CourseCNN(), (1, 28, 28), channels_last=True))
+    >>> print(tg.utils.summary(tg.nn.models.CourseCNN(), (1, 1, 28, 28), channels_last=True))
     Layer (type)         Output shape    Parameters
     -----------------------------------------------
     conv (Conv2d)        (24, 24, 20)           520
@@ -94,7 +94,7 @@ def summary(model: Any, input_size: Sequence[int], channels_last: bool = False) 
     try:
         model.eval()
         with no_grad():
-            model(zeros(1, *input_size))
+            model(zeros(*input_size))
     finally:
         model.train(was_training)
         for handle in handles:

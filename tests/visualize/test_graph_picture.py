@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.primitive import observers
+from tinygrad_edu.registry import observers
 from tinygrad_edu.visualize import draw_graph, record
 from tinygrad_edu.visualize.derivatives import local_derivative
 from tinygrad_edu.visualize.graph_picture import PARTS, Picture

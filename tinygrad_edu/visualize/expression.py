@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_edu.primitive import registry
+from tinygrad_edu.registry import registry
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.visualize.drawing import Direction, Drawing
 from tinygrad_edu.visualize.graph_picture import PARTS, draw_graph

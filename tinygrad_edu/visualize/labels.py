@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.dtypes import dtype
-from tinygrad_edu.primitive import Primitive, registry
+from tinygrad_edu.primitive import Primitive
+from tinygrad_edu.registry import registry
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.visualize.derivatives import Local
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import dtypes, primitive
+from tinygrad_edu import dtypes
 from tinygrad_edu.errors import ValueRangeError
 from tinygrad_edu.grad_mode import no_grad
+from tinygrad_edu.registry import observers, registry
 from tinygrad_edu.tensor import Tensor, wrap
 from tinygrad_edu.visualize.drawing import Direction, Drawing
 from tinygrad_edu.visualize.labels import public_name
@@ -131,11 +132,11 @@ class Trace:
             for layer in self.layers:
                 stack.enter_context(layer.register_forward_pre_hook(self.enter, prepend=True))
                 stack.enter_context(layer.register_forward_hook(self.leave, with_kwargs=True))
-            primitive.observers.append(self.note)
+            observers.append(self.note)
             try:
                 yield
             finally:
-                primitive.observers.remove(self.note)
+                observers.remove(self.note)
 
     def begin(self, start: Tensor) -> None:
         self.drawing.add_box("input", "input", [str(tuple(start.shape))], kind="leaf")
@@ -158,7 +159,7 @@ class Trace:
         """An operation between layers that calculates with the data gets a box of its own."""
         if not self.inside and any(id(tensor) in self.origin for tensor in tensors_in(arguments)):
             id_ = f"box{len(self.drawing.boxes)}"
-            self.drawing.add_box(id_, public_name(primitive.registry[name]), [f"→ {shapes(out)}"], kind="op")
+            self.drawing.add_box(id_, public_name(registry[name]), [f"→ {shapes(out)}"], kind="op")
             self.draw_arrows(arguments, id_)
             self.comes_from(out, id_)
 

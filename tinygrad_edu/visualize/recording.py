@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import primitive
 from tinygrad_edu.graph import Node
+from tinygrad_edu.registry import observers
 from tinygrad_edu.tensor import Tensor
 
 
@@ -71,8 +71,8 @@ def record() -> Iterator[Recording]:
         from x + 1: ∂y/∂(x + 1) = 2
     """
     recording = Recording()
-    primitive.observers.append(recording.note)
+    observers.append(recording.note)
     try:
         yield recording
     finally:
-        primitive.observers.remove(recording.note)
+        observers.remove(recording.note)

@@ -94,7 +94,7 @@ ALONG = [
     OpCase("gather", (*MATRIX, _index(0, 4, (3, 1), (2, 6))), call=lambda lib, x, i: x.gather(1, i)),
     OpCase("gather", (Arg(shapes=((5,), (1,))), _index(0, 1, (), (3,))), call=lambda lib, x, i: x.gather(0, i)),
     OpCase("take_along_dim", (*MATRIX, _index(0, 3, (2, 1))), call=lambda lib, x, i: lib.take_along_dim(x, i, 0)),
-    OpCase("take_along_dim", (*MATRIX, _index(0, 12, (5,))), call=lambda lib, x, i: lib.take_along_dim(x, i)),
+    OpCase("take_along_dim", (*MATRIX, _index(0, 12, (5,))), call=lambda lib, x, i: lib.take_along_dim(x.contiguous(), i.contiguous())),
     OpCase("scatter_add", (*MATRIX, _index(0, 4, (3, 5), (2, 2)), Arg(shapes=((3, 5), (2, 2)))),
            call=lambda lib, x, i, s: lib.scatter_add(x, 1, i, s)),
     OpCase("scatter_add", (*MATRIX, _index(0, 3, (1, 4)), Arg(shapes=((2, 5),))), torch=False,  # torch has no gradient for the rest of src

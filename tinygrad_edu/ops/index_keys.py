@@ -61,9 +61,10 @@ def split_key(key: Any, shape: tuple[int, ...]) -> tuple[tuple, tuple | None]:
             basic += [_ALL] * width
             advanced.append(_check_array(part, shape, dim))
             dim += width
-    if not any(isinstance(part, np.ndarray) for part in advanced):
-        return tuple(basic), None
-    return tuple(basic), tuple(advanced)
+    arrays = [part for part in advanced if isinstance(part, np.ndarray)]
+    if len(arrays) > 1:
+        _check_arrays_fit(arrays)
+    return tuple(basic), tuple(advanced) if arrays else None
 
 
 def _read(part: Any) -> Any:
@@ -171,3 +172,16 @@ def _check_array(part: np.ndarray, shape: tuple[int, ...], dim: int) -> np.ndarr
             f"index {wrong} is out of bounds for dimension {dim} with size {size} (shape {tuple(shape)})."
         )
     return part
+
+
+def _check_arrays_fit(arrays: list[np.ndarray]) -> None:
+    """Refuse index arrays that do not broadcast; a mask counts as one index for each place it names."""
+    shapes = [(np.count_nonzero(a),) if a.dtype == np.bool_ else a.shape for a in arrays]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = ", ".join(str(list(s)) for s in shapes)
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}. "
+            "Fix: index tensors of equal shapes, or lengths of 1 (index.unsqueeze) for all combinations."
+        ) from None

@@ -44,10 +44,7 @@ place.derivative(x=lambda g, key: basic_index(g, key))
 @primitive(method=False, names=("input",), node_name="IndexBackward0")
 def advanced_index(x, /, key):
     """Index with arrays: a copy. `key` has an array or ``:`` for each dimension."""
-    try:
-        return x[key]
-    except IndexError as error:
-        raise _mismatch(error, key) from None
+    return x[key]
 
 
 advanced_index.derivative(x=lambda g, x_shape, key: index_spread(g, x_shape, key))
@@ -88,14 +85,6 @@ def _masks_as_numbers(key: tuple) -> list:
         else:
             parts.append(part)
     return parts
-
-
-def _mismatch(error: Exception, key: tuple) -> IndexError:
-    shapes = ", ".join(str(list(part.shape)) for part in key if part.__class__ is not slice)
-    return IndexError(
-        f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}. "
-        "Fix: index tensors of equal shapes, or lengths of 1 (index.unsqueeze) for all combinations."
-    )
 
 
 @composite(method="__getitem__")

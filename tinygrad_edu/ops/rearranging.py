@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.conversion import clone
 from tinygrad_edu.ops.dims import normalize_dim, normalize_dims
 from tinygrad_edu.ops.expanding import expand
 from tinygrad_edu.ops.shape import reshape_to, sizes_of, transpose
@@ -29,6 +30,8 @@ def repeat(input, *repeats):
     if min(times, default=0) < 0:
         raise RuntimeError(f"repeat: repeats must not be negative, got {tuple(times)}.")
     shape = (1,) * (len(times) - len(shape)) + shape
+    if all(k == 1 for k in times):
+        return reshape_to(clone(input), shape)  # a copy, as always
     apart = [n for size in shape for n in (1, size)]
     repeated = [n for pair in zip(times, shape, strict=True) for n in pair]
     whole = tuple(k * n for k, n in zip(times, shape, strict=True))

@@ -46,6 +46,8 @@ def _explain_reshape(error: Exception, x: Tensor, shape: tuple) -> Exception | N
 @primitive(view=True, method=False, names=("input",), node_name="ViewBackward0", explain=_explain_reshape)
 def reshape_to(x, /, shape):
     """The same elements in row-major order under another shape; shares memory where the strides allow it."""
+    if shape and min(shape) < -1:  # NumPy takes every negative number for -1
+        raise ValueError("invalid shape dimension")
     return x.reshape(shape)
 
 

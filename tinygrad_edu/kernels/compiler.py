@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,22 +60,29 @@ class KernelCache(FunctionCache):
 
 
 class _Waiting:
-    """Tells the user once, on stderr, when a first compilation makes them wait."""
+    """Tells the user once, on stderr, when compilations have made them wait for PATIENCE seconds altogether."""
 
     def __init__(self):
-        self.timer: threading.Timer | None = None
+        self.depth = 0  # compiling one kernel compiles the helpers that it calls
+        self.spent = 0.0
+        self.began = 0.0
         self.told = False
+        self.timer: threading.Timer | None = None
 
     def begin(self) -> None:
-        if self.timer is None and not self.told:
-            self.timer = threading.Timer(PATIENCE, self.tell)
+        self.depth += 1
+        if self.depth == 1 and not self.told:
+            self.began = time.perf_counter()
+            self.timer = threading.Timer(max(0.0, PATIENCE - self.spent), self.tell)
             self.timer.daemon = True
             self.timer.start()
 
     def end(self) -> None:
-        if self.timer is not None:
+        self.depth -= 1
+        if self.depth == 0 and self.timer is not None:
             self.timer.cancel()
             self.timer = None
+            self.spent += time.perf_counter() - self.began
 
     def tell(self) -> None:
         self.told = True

@@ -41,8 +41,10 @@ def conv2d_input_grad(g, w, input_hw: Pair, stride: Pair, padding: Pair, dilatio
     check_conv(gx_shape, w.shape, g.shape, stride, padding, dilation, groups)
     g, w = _ready(g), _ready(w)
     if conv_vector.input_grad_suits(g, w, stride, padding, dilation):
-        return conv_vector.input_grad(g, w, padding, dilation, groups)
-    gx = np.zeros(gx_shape, g.dtype)
+        if stride == (1, 1):
+            return conv_vector.input_grad(g, w, padding, dilation, groups)
+        return conv_vector.strided_input_grad(g, w, input_hw, stride, padding, groups)
+    gx = np.empty(gx_shape, g.dtype)
     filters = w.reshape(1, groups, oc // groups, cg * kh * kw).swapaxes(2, 3)
     for start, stop, columns in _pieces(n, cg * groups * kh * kw, oh * ow, g.dtype):
         slopes = g[start:stop].reshape(stop - start, groups, oc // groups, oh * ow)
@@ -83,56 +85,47 @@ def _pieces(images: int, rows: int, pixels: int, dtype):
 
 
 @compiled()
-def _inside(offset, stride, size, count):
-    """Which outputs i in range(count) read inside the image: the range with 0 <= i*stride + offset < size."""
-    first = max(0, -(offset // stride))
-    last = min(count, (size - 1 - offset) // stride + 1)
-    return first, max(first, last)
-
-
-@compiled()
 def _unfold(x, columns, start, stop, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow):
     """columns[n, (c,u,v), (i,j)] = x[start+n, c, i*sh + u*dh - ph, j*sw + v*dw - pw], zero outside the image."""
-    channels, height, width = x.shape[1:]
+    channels, h, w = x.shape[1:]
+    padded = np.zeros((h + 2 * ph, w + 2 * pw), x.dtype)
     for n in range(start, stop):
         for c in range(channels):
+            for y in range(h):
+                for j in range(w):
+                    padded[ph + y, pw + j] = x[n, c, y, j]
             for u in range(kh):
-                top, bottom = _inside(u * dh - ph, sh, height, oh)
                 for v in range(kw):
-                    shift = v * dw - pw
-                    left, right = _inside(shift, sw, width, ow)
-                    row = columns[n - start, (c * kh + u) * kw + v]
-                    row[: min(top, oh) * ow] = 0
-                    for i in range(top, bottom):
-                        line, source = row[i * ow : (i + 1) * ow], x[n, c, i * sh + u * dh - ph]
-                        line[:left] = 0
+                    row, corner = columns[n - start, (c * kh + u) * kw + v], padded[u * dh :, v * dw :]
+                    for i in range(oh):
+                        line, source = row[i * ow : (i + 1) * ow], corner[i * sh]
                         if sw == 1:
-                            for j in range(left, right):
-                                line[j] = source[j + shift]
+                            for j in range(ow):
+                                line[j] = source[j]
                         else:
-                            for j in range(left, right):
-                                line[j] = source[j * sw + shift]
-                        line[right:] = 0
-                    row[bottom * ow :] = 0
+                            for j in range(ow):
+                                line[j] = source[j * sw]
 
 
 @compiled()
 def _fold(columns, gx, start, stop, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow):
     """The adjoint of `_unfold`: add every column entry to the pixel that it was copied from."""
-    channels, height, width = gx.shape[1:]
+    channels, h, w = gx.shape[1:]
+    padded = np.empty((h + 2 * ph, w + 2 * pw), gx.dtype)
     for n in range(start, stop):
         for c in range(channels):
+            padded[:] = 0
             for u in range(kh):
-                top, bottom = _inside(u * dh - ph, sh, height, oh)
                 for v in range(kw):
-                    shift = v * dw - pw
-                    left, right = _inside(shift, sw, width, ow)
-                    row = columns[n - start, (c * kh + u) * kw + v]
-                    for i in range(top, bottom):
-                        line, target = row[i * ow : (i + 1) * ow], gx[n, c, i * sh + u * dh - ph]
+                    row, corner = columns[n - start, (c * kh + u) * kw + v], padded[u * dh :, v * dw :]
+                    for i in range(oh):
+                        line, target = row[i * ow : (i + 1) * ow], corner[i * sh]
                         if sw == 1:
-                            for j in range(left, right):
-                                target[j + shift] += line[j]
+                            for j in range(ow):
+                                target[j] += line[j]
                         else:
-                            for j in range(left, right):
-                                target[j * sw + shift] += line[j]
+                            for j in range(ow):
+                                target[j * sw] += line[j]
+            for y in range(h):
+                for j in range(w):
+                    gx[n, c, y, j] = padded[ph + y, pw + j]

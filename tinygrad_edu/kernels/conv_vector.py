@@ -81,10 +81,12 @@ def forward_suits(x: np.ndarray, w: np.ndarray) -> bool:
     return x.dtype == w.dtype == np.float32 and x.size > 0 and w.size > 0 and usable()
 
 
-def input_grad_suits(g, w, stride: Pair, padding: Pair, dilation: Pair) -> bool:
-    """Whether the input gradient is a plain convolution: stride 1, and no more padding than the filter reaches."""
-    narrow = all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, w.shape[2:], strict=True))
-    return stride == (1, 1) and narrow and forward_suits(g, w)
+def input_grad_suits(g: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair, dilation: Pair) -> bool:
+    """Whether `input_grad` or `strided_input_grad` can do it; else the filters' columns are added up one by one."""
+    if stride == (1, 1):
+        narrow = all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, w.shape[2:], strict=True))
+        return narrow and forward_suits(g, w)
+    return dilation == (1, 1) and forward_suits(g, w)
 
 
 def convolve(
@@ -154,6 +156,28 @@ def input_grad(g: np.ndarray, w: np.ndarray, padding: Pair, dilation: Pair, grou
     filters = np.ascontiguousarray(mirrored).reshape(groups * cg, oc // groups, kh, kw)
     full = (dilation[0] * (kh - 1) - padding[0], dilation[1] * (kw - 1) - padding[1])
     return convolve(g, filters, None, (1, 1), full, dilation, groups)
+
+
+def strided_input_grad(
+    g: np.ndarray, w: np.ndarray, input_hw: Pair, stride: Pair, padding: Pair, groups: int
+) -> np.ndarray:
+    """The same for a stride of s: pixels s apart met the same filter weights, so each of s*s phases is one convolution.
+
+    Padded pixel y met filter row u in output row i where y = i*s + u; so y = q*s + r only meets the rows u = r + t*s, in
+    output row i = q - t: phase r of the gradient is g convolved with every s-th filter row, beginning with the r-th.
+    """
+    n, (h, width), (sh, sw), (ph, pw) = g.shape[0], input_hw, stride, padding
+    gx = np.zeros((n, w.shape[1] * groups, h, width), np.float32)
+    for r in range(min(sh, w.shape[2])):
+        for c in range(min(sw, w.shape[3])):
+            phase = input_grad(g, np.ascontiguousarray(w[:, :, r::sh, c::sw]), (0, 0), (1, 1), groups)
+            top, left = -(-(ph - r) // sh), -(-(pw - c) // sw)  # the first q whose pixel is not in the padding
+            top, left = max(0, top), max(0, left)
+            y, x = top * sh + r - ph, left * sw + c - pw
+            target = gx[:, :, y::sh, x::sw]
+            inside = phase[:, :, top : top + target.shape[2], left : left + target.shape[3]]
+            target[:, :, : inside.shape[2], : inside.shape[3]] = inside
+    return gx
 
 
 def weight_grad(

@@ -34,7 +34,7 @@ LOOKS: dict[Kind, Look] = {
 }
 
 TEXT = "#111111"
-GRADIENT = "#B44500"  # the palette's vermillion, darkened until small text reads well on every fill
+GRADIENT = "#9E3D00"  # the palette's vermillion, darkened until small text reads well on every fill
 ARROW = "#444444"
 
 FONT = "DejaVu Sans"  # comes with matplotlib, has the signs ∂ × ², and the fallback measures with it

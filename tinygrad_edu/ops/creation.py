@@ -245,7 +245,7 @@ def full(
 ) -> Tensor:  # fmt: skip
     """Make a tensor of copies of a number; its type follows the number (int64, bool or the default floating type)."""
     value = fill_value.item() if isinstance(fill_value, Tensor | np.generic) else fill_value
-    kind = dtypes.ofas_number(value) if dtype is None else as_dtype(dtype)
+    kind = dtypes.of_number(value) if dtype is None else as_dtype(dtype)
     shape = checked_sizes("full", (size,) if isinstance(size, builtins.int) else tuple(size))
     return finish(np.full(shape, value, kind.numpy), None, device, requires_grad, out)
 

@@ -41,9 +41,15 @@ class TeachingWarning(UserWarning):
     """A likely mistake that PyTorch lets pass in silence; the program goes on unchanged."""
 
 
+_known_files: dict[str, bool] = {}
+
+
 def is_ours(filename: str) -> bool:
     """Tell whether a code file belongs to this package (generated code included)."""
-    return filename.startswith(_OURS) or filename.startswith("<tinygrad_edu")
+    ours = _known_files.get(filename)
+    if ours is None:
+        ours = _known_files[filename] = filename.startswith(_OURS) or filename.startswith("<tinygrad_edu")
+    return ours
 
 
 def user_frame() -> FrameType | None:
@@ -54,10 +60,20 @@ def user_frame() -> FrameType | None:
     return frame
 
 
+def user_place() -> tuple[str, int]:
+    """Return file name and line of the user's own line that led here, cheaply: :func:`location` makes it readable."""
+    frame = user_frame()
+    return ("", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+def location(place: tuple[str, int]) -> str:
+    """Write a place as ``file:line``."""
+    return f"{os.path.basename(place[0])}:{place[1]}" if place[0] else "unknown line"
+
+
 def user_location() -> str:
     """Return ``file:line`` of the user's own line that led here."""
-    frame = user_frame()
-    return "unknown line" if frame is None else f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+    return location(user_place())
 
 
 def message(code: str, where: str, facts: str, fix: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from tinygrad_edu.errors import GraphError, message, user_location
+from tinygrad_edu.errors import GraphError, location, message, user_place
 from tinygrad_edu.graph import Node, tick
 
 __all__ = ["latest_write", "note_write", "version"]
@@ -26,11 +26,12 @@ class _Write:
     count: int
     number: int
     what: str
-    where: str
+    place: tuple[str, int]
 
 
 _lock = threading.Lock()
 _writes: dict[int, tuple[weakref.ref, dict[tuple[int, int], _Write]]] = {}  # by id of the array that owns the memory
+_again: dict[int, tuple[weakref.ref, _Write]] = {}  # by id of the array last written through: parameters are written every step
 _latest = 0
 
 
@@ -48,17 +49,30 @@ def _owner(array: np.ndarray) -> np.ndarray:
 def note_write(array: np.ndarray, what: str) -> None:
     """Stamp the memory of `array` as overwritten now by the operation `what`."""
     global _latest
+    place = user_place()
+    with _lock:
+        _latest = tick()
+        known = _again.get(id(array))
+        if known is not None and known[0]() is array:
+            write = known[1]
+            write.count += 1
+            write.number, write.what, write.place = _latest, what, place
+        else:
+            _first_write(array, what, place)
+
+
+def _first_write(array: np.ndarray, what: str, place: tuple[str, int]) -> None:
     owner = _owner(array)
     key = id(owner)
-    where = user_location()
-    with _lock:
-        entry = _writes.get(key)
-        if entry is None:
-            entry = _writes[key] = (weakref.ref(owner, lambda _, key=key: _writes.pop(key, None)), {})
-        stretch = byte_bounds(array)
-        _latest = tick()
-        before = entry[1].get(stretch)
-        entry[1][stretch] = _Write(before.count + 1 if before else 1, _latest, what, where)
+    entry = _writes.get(key)
+    if entry is None or entry[0]() is not owner:
+        entry = _writes[key] = (weakref.ref(owner, lambda _: _writes.pop(key, None)), {})
+    stretch = byte_bounds(array)
+    write = entry[1].setdefault(stretch, _Write(0, 0, what, place))
+    write.count += 1
+    write.number, write.what, write.place = _latest, what, place
+    own = id(array)
+    _again[own] = (weakref.ref(array, lambda _: _again.pop(own, None)), write)
 
 
 def _writes_over(array: np.ndarray) -> list[_Write]:
@@ -94,7 +108,7 @@ def check_unchanged(value: np.ndarray, node: Node, name: str) -> None:
                     "E201",
                     f"the backward of {node.op.name}",
                     f"one of the values needed for the gradient has been modified by an inplace operation: {name} of "
-                    f"{node.op.name}, shape {tuple(value.shape)}, was overwritten by {write.what} at {write.where}.",
+                    f"{node.op.name}, shape {tuple(value.shape)}, was overwritten by {write.what} at {location(write.place)}.",
                     "use the out-of-place form there (x = x + 1 instead of x += 1), or write to x.clone().",
                 )
             )

@@ -147,7 +147,7 @@ def _taken_over(key: str, value: Any, p: Tensor) -> Any:
         return int(value)
     if not hasattr(value, "__array__"):
         return value
-    array = np.array(value)
+    array = np.asarray(value).copy()
     if array.dtype.kind == "f" and array.shape == p._data.shape and array.ndim:
         array = array.astype(p._data.dtype, copy=False)
     return wrap(array)

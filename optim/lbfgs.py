@@ -100,7 +100,7 @@ class LBFGS(Optimizer):
             before, used = now.value, 0
             if group["line_search_fn"] == "strong_wolfe":
                 now, used = self._search(
-                    closure, now._replace(slope=slope), state, group, group["max_eval"] - evaluations
+                    closure, now._replace(t=0.0, slope=slope), state, group, group["max_eval"] - evaluations
                 )
                 state["t"] = now.t
                 self._move(now.t, d)

@@ -31,12 +31,18 @@ def cubic_minimum(a: Point, b: Point, low: float, high: float) -> float:
     """Return where the cubic through two points with their slopes is lowest, kept in [low, high]."""
     if a.t > b.t:
         a, b = b, a
+    middle = (low + high) / 2.0
+    if a.t == b.t:
+        return middle
     bend = a.slope + b.slope - 3 * (a.value - b.value) / (a.t - b.t)
-    square = bend**2 - a.slope * b.slope
-    if square < 0:
-        return (low + high) / 2.0
+    square = bend * bend - a.slope * b.slope
+    if not 0 <= square < float("inf"):  # the cubic has no minimum, or the loss is not a number there
+        return middle
     root = square**0.5
-    t = b.t - (b.t - a.t) * ((b.slope + root - bend) / (b.slope - a.slope + 2 * root))
+    curvature = b.slope - a.slope + 2 * root
+    if curvature == 0:
+        return middle
+    t = b.t - (b.t - a.t) * ((b.slope + root - bend) / curvature)
     return min(max(t, low), high)
 
 

@@ -117,7 +117,7 @@ class Optimizer:
                 "every gradient is None: zero_grad() came between backward() and step(), so nothing was updated.",
                 "optimizer.zero_grad(); loss.backward(); optimizer.step()",
             )
-        self._stepped, self._dropped = True, False
+        self._stepped, self._dropped = bool(written), False
         self._steps += 1
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -1,0 +1,188 @@
+"""Every layer against PyTorch's: same seed, same weights, same outputs, gradients, buffers, keys and printed form."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.nn.layer_cases import CASES
+from tinygrad_edu import nn
+
+torch = pytest.importorskip("torch")
+
+ATOL = 1e-10
+
+
+def pair(case, dtype):
+    """The layer in both libraries, made from the same seed."""
+    tg.manual_seed(5)
+    torch.manual_seed(5)
+    ours, theirs = (
+        getattr(nn, case.name)(*case.args, **case.kwargs),
+        getattr(torch.nn, case.name)(*case.args, **case.kwargs),
+    )
+    return ours.to(dtype=getattr(tg, dtype)), theirs.to(dtype=getattr(torch, dtype))
+
+
+def run(lib, layer, case, dtype="float64"):
+    floats, extra = case.inputs(np.dtype(dtype))
+    inputs = [lib.tensor(x, requires_grad=True) for x in floats]
+    # in-place layers may not write on leaves
+    fed = [x * 1 for x in inputs] if case.kwargs.get("inplace") else inputs
+    out = layer(*fed, *map(lib.tensor, extra))
+    indices = []
+    if isinstance(out, tuple):
+        out, *indices = out
+    weights = np.cos(np.arange(out.numel())).reshape(tuple(out.shape)).astype(dtype)
+    if out.requires_grad:
+        (out * lib.tensor(weights)).sum().backward()
+    grads = [x.grad for x in inputs] + [p.grad for p in layer.parameters()]
+    return [array(out), *map(array, indices), *(None if g is None else array(g) for g in grads)]
+
+
+def array(tensor):
+    return np.asarray(tensor.detach().numpy())
+
+
+def assert_close(ours, theirs, rtol, atol):
+    assert len(ours) == len(theirs)
+    for mine, their in zip(ours, theirs, strict=True):
+        assert (mine is None) == (their is None)
+        if mine is not None:
+            assert mine.dtype == their.dtype
+            np.testing.assert_allclose(mine, their, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_weights_keys_and_printed_form(case):
+    ours, theirs = pair(case, "float32")
+    assert repr(ours) == repr(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
+    for name, value in ours.state_dict().items():
+        their = array(theirs.state_dict()[name])
+        np.testing.assert_allclose(array(value), their, rtol=0, atol=5e-7 if "Embedding" in case.name else 0)
+        assert array(value).dtype == their.dtype
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_values_gradients_and_buffers(case, training):
+    if case.random and training:
+        pytest.skip("draws random numbers: see test_dropout")
+    ours, theirs = pair(case, "float64")
+    theirs.load_state_dict({k: torch.tensor(array(v)) for k, v in ours.state_dict().items()})
+    ours.train(training)
+    theirs.train(training)
+    for _ in range(2):  # twice, so that running statistics move on from what they were
+        ours.zero_grad()
+        theirs.zero_grad()
+        assert_close(run(tg, ours, case), run(torch, theirs, case), case.rtol, ATOL)
+    assert_close([array(b) for b in ours.buffers()], [array(b) for b in theirs.buffers()], case.rtol, ATOL)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if not c.random], ids=str)
+def test_float32(case):
+    ours, theirs = pair(case, "float32")
+    theirs.load_state_dict({k: torch.tensor(array(v)) for k, v in ours.state_dict().items()})
+    assert_close(run(tg, ours, case, "float32"), run(torch, theirs, case, "float32"), 2e-4, 2e-5)
+
+
+def test_every_layer_has_a_case():
+    layers = {n for n in dir(nn) if isinstance(getattr(nn, n), type) and issubclass(getattr(nn, n), nn.Module)}
+    containers = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
+    elsewhere = {"CTCLoss", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}  # need inputs of their own: below
+    assert layers - containers - elsewhere == {case.name for case in CASES}
+
+
+NAMES = sorted({case.name for case in CASES} | {"CTCLoss", "MaxUnpool2d", "Sequential", "ModuleList", "ModuleDict"})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_signatures(name):
+    def parameters(lib):
+        signature = inspect.signature(getattr(lib, name).__init__)
+        return [(p.name, p.default, p.kind) for p in list(signature.parameters.values())[1:]]
+
+    ours, theirs = parameters(nn), parameters(torch.nn)
+    if name == "Hardtanh":  # PyTorch keeps two options that it has replaced long ago
+        theirs = [p for p in theirs if p[0] not in ("min_value", "max_value")]
+    if {kind.name for *_, kind in theirs} >= {"VAR_POSITIONAL", "VAR_KEYWORD"}:
+        return  # layers without options
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_unpooling(dims):
+    x = np.random.default_rng(0).normal(size=(2, 3, *[6] * dims))
+    results = []
+    for lib in (tg, torch):
+        pool, unpool = (
+            getattr(lib.nn, f"MaxPool{dims}d")(2, return_indices=True),
+            getattr(lib.nn, f"MaxUnpool{dims}d")(2),
+        )
+        out = unpool(*pool(lib.tensor(x)))
+        results.append(array(out))
+        printed = repr(unpool)
+    assert repr(getattr(nn, f"MaxUnpool{dims}d")(2)) == printed
+    np.testing.assert_array_equal(*results)
+
+
+def test_ctc():
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(12, 3, 5)), rng.integers(1, 5, size=(3, 4))
+    results = []
+    for lib in (tg, torch):
+        x = lib.tensor(logits, requires_grad=True)
+        loss = lib.nn.CTCLoss()(x.log_softmax(2), lib.tensor(targets), lib.tensor([12, 10, 9]), lib.tensor([4, 3, 2]))
+        loss.backward()
+        results += [array(loss), array(x.grad)]
+    np.testing.assert_allclose(results[0], results[2], rtol=1e-10)
+    np.testing.assert_allclose(results[1], results[3], rtol=1e-8, atol=1e-10)
+
+
+def test_output_size_of_a_transposed_convolution():
+    for size in ((9, 10), (10, 10)):
+        results = []
+        for lib in (tg, torch):
+            lib.manual_seed(0)
+            layer = lib.nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1)
+            results.append(array(layer(lib.ones(1, 2, 5, 5), output_size=size)))
+        np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"requested an output size of \(12, 10\), but valid sizes range from \(9, 9\) to \(10, 10\)"
+    ):
+        nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1)(tg.ones(1, 2, 5, 5), output_size=(12, 10))
+
+
+def test_weights_of_losses():
+    rng = np.random.default_rng(2)
+    weight, logits, probabilities = rng.uniform(size=6), rng.normal(size=(4, 6)), rng.uniform(0.1, 0.9, size=(4, 6))
+    number, share = rng.integers(6, size=4), rng.uniform(size=(4, 6))
+    for name, x, y in [
+        ("CrossEntropyLoss", logits, number), ("NLLLoss", logits, number), ("BCELoss", probabilities, share),
+        ("BCEWithLogitsLoss", logits, share), ("MultiMarginLoss", logits, number), ("MultiLabelSoftMarginLoss", logits, share),
+    ]:  # fmt: skip
+        results = []
+        for lib in (tg, torch):
+            loss = getattr(lib.nn, name)(weight=lib.tensor(weight))
+            results.append((list(loss.state_dict()), array(loss(lib.tensor(x), lib.tensor(y)))))
+        assert results[0][0] == results[1][0] == ["weight"]
+        np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-10)
+    with_positive = [
+        array(lib.nn.BCEWithLogitsLoss(pos_weight=lib.tensor(weight))(lib.tensor(logits), lib.tensor(share))) for lib in (tg, torch)
+    ]  # fmt: skip
+    np.testing.assert_allclose(*with_positive, rtol=1e-10)
+
+
+def test_the_older_names_of_reductions():
+    for options in (
+        {"size_average": False},
+        {"reduce": False},
+        {"size_average": True},
+        {"size_average": False, "reduce": False},
+    ):
+        with pytest.warns(UserWarning, match="deprecated"):
+            theirs = torch.nn.MSELoss(**options)
+        assert nn.MSELoss(**options).reduction == theirs.reduction

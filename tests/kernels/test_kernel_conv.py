@@ -64,6 +64,13 @@ def test_the_three_are_derivatives_of_one_form(case):
     np.testing.assert_allclose([np.vdot(gx, x), np.vdot(gw, w)], form, rtol=0, atol=scale)
 
 
+@given(convolutions())
+def test_bias_gradient_is_a_sum(case):
+    g = case[3]
+    close(kernels.conv2d_bias_grad(g), conv_numpy.conv2d_bias_grad(g), g[:, 0].size)
+    close(kernels.conv2d_bias_grad(g[..., 0]), g[..., 0].sum((0, 2)), g[:, 0, :, 0].size)
+
+
 LARGE = [  # N, C, H, W, OC, K, padding: the course's networks, and sizes around the tiles of the vector kernels
     (20, 1, 28, 28, 20, 5, 0),
     (7, 32, 14, 14, 64, 5, 2),

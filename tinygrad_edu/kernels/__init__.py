@@ -20,6 +20,7 @@ from tinygrad_edu.kernels.pool_numpy import pool_output_hw
 from tinygrad_edu.kernels.threads import get_num_threads, set_num_threads
 
 conv2d_forward = kernel(conv_numpy.conv2d_forward)
+conv2d_bias_grad = kernel(conv_numpy.conv2d_bias_grad)
 conv2d_input_grad = kernel(conv_numpy.conv2d_input_grad)
 conv2d_weight_grad = kernel(conv_numpy.conv2d_weight_grad)
 max_pool2d_forward = kernel(pool_numpy.max_pool2d_forward)
@@ -61,6 +62,7 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "bce_with_logits_forward",
+    "conv2d_bias_grad",
     "conv2d_forward",
     "conv2d_input_grad",
     "conv2d_weight_grad",

@@ -7,10 +7,12 @@ in the processor's cache. This serves any stride, dilation and grouping, in floa
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinygrad_edu.kernels import conv_vector
-from tinygrad_edu.kernels.compiler import compiled
+from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, check_conv, conv_output_hw
 from tinygrad_edu.kernels.threads import scratch
 
@@ -70,6 +72,12 @@ def conv2d_weight_grad(x, g, kernel_hw: Pair, stride: Pair, padding: Pair, dilat
     return gw.reshape(oc, cg, kh, kw)
 
 
+def conv2d_bias_grad(g) -> np.ndarray:
+    gb = np.empty(g.shape[1], g.dtype)
+    _sum_planes(_ready(g).reshape(*g.shape[:2], math.prod(g.shape[2:])), gb)
+    return gb
+
+
 def _ready(array: np.ndarray) -> np.ndarray:
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
@@ -82,6 +90,19 @@ def _pieces(images: int, rows: int, pixels: int, dtype):
     for start in range(0, images, step):
         stop = min(start + step, images)
         yield start, stop, work[: (stop - start) * per_image].reshape(stop - start, rows, pixels)
+
+
+@compiled(REORDER)
+def _sum_planes(g, gb):
+    """Each plane is summed in its own precision, the planes of a channel in float64."""
+    for c in range(g.shape[1]):
+        total = 0.0
+        for n in range(g.shape[0]):
+            plane = g.dtype.type(0)
+            for i in range(g.shape[2]):
+                plane += g[n, c, i]
+            total += plane
+        gb[c] = total
 
 
 @compiled()

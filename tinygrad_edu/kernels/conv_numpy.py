@@ -138,6 +138,11 @@ def conv2d_weight_grad(
     return np.concatenate(grads) if groups > 1 else grads[0]
 
 
+def conv2d_bias_grad(g: np.ndarray) -> np.ndarray:
+    """Gradient of a convolution with respect to its bias: the sum over images and pixels, (N, OC, ...) to (OC,)."""
+    return g.sum((0, *range(2, g.ndim)))
+
+
 def _patches(x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> np.ndarray:
     """All patches of the padded image as a view (N, C, OH, OW, KH, KW): overlapping windows, no copy."""
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel, stride, padding, dilation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.kernels.compiler import REORDER, compiled
+from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.pool_numpy import Pair, pool_output_hw, window_sizes
 
 
@@ -47,7 +47,10 @@ def avg_pool2d_forward(
     scale = 1 / window_sizes((h, w), (oh, ow), kernel, stride, padding, count_include_pad, divisor_override)
     y = np.empty((n * c, oh, ow), x.dtype)
     planes = np.ascontiguousarray(x).reshape(n * c, h, w)
-    _mean_of_window(planes, y, scale.astype(x.dtype), *kernel, *stride, *padding)
+    if kernel == stride == (2, 2) and padding == (0, 0) and h >= 2 * oh and w >= 2 * ow:
+        _mean_of_four(planes, y, scale.astype(x.dtype))
+    else:
+        _mean_of_window(planes, y, scale.astype(x.dtype), *kernel, *stride, *padding)
     return y.reshape(n, c, oh, ow)
 
 
@@ -57,8 +60,12 @@ def avg_pool2d_backward(
 ) -> np.ndarray:  # fmt: skip
     n, c, oh, ow = g.shape
     scale = 1 / window_sizes(input_hw, (oh, ow), kernel, stride, padding, count_include_pad, divisor_override)
-    gx = np.zeros((n * c, *input_hw), g.dtype)
     planes = np.ascontiguousarray(g).reshape(n * c, oh, ow)
+    if kernel == stride == (2, 2) and padding == (0, 0) and input_hw == (2 * oh, 2 * ow):
+        gx = np.empty((n * c, *input_hw), g.dtype)
+        _share_among_four(planes, gx, scale.astype(g.dtype))
+        return gx.reshape(n, c, *input_hw)
+    gx = np.zeros((n * c, *input_hw), g.dtype)
     _spread_to_window(planes, gx, scale.astype(g.dtype), *kernel, *stride, *padding)
     return gx.reshape(n, c, *input_hw)
 
@@ -151,28 +158,77 @@ def _gather(x, index, y):
                 y[p, i, j] = x[p, index[p, i, j]]
 
 
-@compiled(REORDER)
+@compiled()
+def _mean_of_four(x, y, scale):
+    planes, oh, ow = y.shape
+    for p in range(planes):
+        for i in range(oh):
+            upper, lower, out, factor = x[p, 2 * i], x[p, 2 * i + 1], y[p, i], scale[i]
+            for j in range(ow):
+                out[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * factor[j]
+
+
+@compiled()
+def _share_among_four(g, gx, scale):
+    planes, oh, ow = g.shape
+    for p in range(planes):
+        for i in range(oh):
+            upper, lower, slope, factor = gx[p, 2 * i], gx[p, 2 * i + 1], g[p, i], scale[i]
+            for j in range(ow):
+                share = slope[j] * factor[j]
+                upper[2 * j] = share
+                upper[2 * j + 1] = share
+                lower[2 * j] = share
+                lower[2 * j + 1] = share
+
+
+@compiled()
 def _mean_of_window(x, y, scale, kh, kw, sh, sw, ph, pw):
+    """Row by row: for each place (u, v) in the window, one pass adds that pixel of all windows of an output row."""
     planes, oh, ow = y.shape
     h, w = x.shape[1:]
     for p in range(planes):
         for i in range(oh):
+            out = y[p, i]
+            out[:] = 0
+            for row in range(max(0, i * sh - ph), min(h, i * sh - ph + kh)):
+                for v in range(kw):
+                    left, right = _columns_inside(v - pw, sw, w, ow)
+                    source, target = x[p, row, max(0, left * sw + v - pw) :], out[left:right]
+                    if sw == 2:
+                        for j in range(target.size):
+                            target[j] += source[2 * j]
+                    else:
+                        for j in range(target.size):
+                            target[j] += source[j * sw]
             for j in range(ow):
-                total = x.dtype.type(0)
-                for r in range(max(0, i * sh - ph), min(h, i * sh - ph + kh)):
-                    for s in range(max(0, j * sw - pw), min(w, j * sw - pw + kw)):
-                        total += x[p, r, s]
-                y[p, i, j] = total * scale[i, j]
+                out[j] *= scale[i, j]
+
+
+@compiled()
+def _columns_inside(shift, stride, size, count):
+    """Which j in range(count) read a pixel: the range with 0 <= j*stride + shift < size."""
+    first = min(count, max(0, -(shift // stride)))
+    last = min(count, (size - 1 - shift) // stride + 1)
+    return first, max(first, last)
 
 
 @compiled()
 def _spread_to_window(g, gx, scale, kh, kw, sh, sw, ph, pw):
     planes, oh, ow = g.shape
     h, w = gx.shape[1:]
+    share = np.empty(ow, g.dtype)
     for p in range(planes):
         for i in range(oh):
             for j in range(ow):
-                share = g[p, i, j] * scale[i, j]
-                for r in range(max(0, i * sh - ph), min(h, i * sh - ph + kh)):
-                    for s in range(max(0, j * sw - pw), min(w, j * sw - pw + kw)):
-                        gx[p, r, s] += share
+                share[j] = g[p, i, j] * scale[i, j]
+            for row in range(max(0, i * sh - ph), min(h, i * sh - ph + kh)):
+                for v in range(kw):
+                    left, right = _columns_inside(v - pw, sw, w, ow)
+                    source, target = share[left:right], gx[p, row, max(0, left * sw + v - pw) :]
+                    if sw == 2:
+                        for j in range(source.size):
+                            target[2 * j] += source[j]
+                    else:
+                        for j in range(source.size):
+                            target[j * sw] += source[j]

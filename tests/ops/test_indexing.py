@@ -218,6 +218,14 @@ def test_writing_to_an_empty_tensor():
     assert x.grad.shape == (0, 2)
 
 
+def test_only_tensors_and_numbers_are_assigned():
+    x = tg.zeros(3)
+    x[1] = np.float32(2.5)
+    assert x.tolist() == [0.0, 2.5, 0.0]
+    with pytest.raises(TypeError, match=r"can't assign a list.*tg.tensor"):
+        x[:2] = [1.0, 2.0]
+
+
 def test_writing_errors():
     x = tg.zeros(2, 3)
     with pytest.raises(RuntimeError, match="do not broadcast"):
@@ -249,7 +257,8 @@ def test_index_put_with_repeated_places():
 def test_gather_errors_name_value_place_and_shapes():
     x = tg.zeros(2, 3)
     with pytest.raises(
-        IndexError, match=r"index 3 \(at position \(0, 1\) of the index\) is out of bounds for dimension 1 with size 3"
+        RuntimeError,
+        match=r"index 3 \(at position \(0, 1\) of the index\) is out of bounds for dimension 1 with size 3",
     ):
         x.gather(1, tg.tensor([[0, 3], [1, 1]]))
     with pytest.raises(RuntimeError, match=r"same number of dimensions.*unsqueeze"):

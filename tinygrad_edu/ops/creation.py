@@ -203,9 +203,9 @@ def scalar_tensor(value: Any, *, dtype: Any = None, device: Any = None, requires
 
 
 # ---- filled -----------------------------------------------------------------------------------------------------------------
-def checked_sizes(name: str, sizes: tuple) -> tuple[int, ...]:
-    """Return the lengths as a tuple of ints, or say what is wrong with them."""
-    lengths = sizes_of(sizes)
+def checked_sizes(name: str, sizes: tuple, size: Any = None) -> tuple[int, ...]:
+    """Return the lengths, given as ``f(2, 3)``, ``f((2, 3))`` or ``f(size=(2, 3))``, as a tuple of ints."""
+    lengths = sizes_of(sizes) if size is None else tuple(size)
     for n in lengths:
         if not hasattr(n, "__index__") or isinstance(n, builtins.bool):
             raise TypeError(f"{name}(): size must be ints, got {type(n).__name__} in {lengths}. Fix: {name}(2, 3).")
@@ -219,25 +219,37 @@ def _kind(dtype: Any) -> np.dtype:
 
 
 def zeros(
-    *size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Make a tensor of zeros, of the default floating type unless `dtype` is given: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
-    return finish(np.zeros(checked_sizes("zeros", size), _kind(dtype)), None, device, requires_grad, out)
+    return finish(np.zeros(checked_sizes("zeros", sizes, size), _kind(dtype)), None, device, requires_grad, out)
 
 
 def ones(
-    *size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Make a tensor of ones, of the default floating type unless `dtype` is given."""
-    return finish(np.ones(checked_sizes("ones", size), _kind(dtype)), None, device, requires_grad, out)
+    return finish(np.ones(checked_sizes("ones", sizes, size), _kind(dtype)), None, device, requires_grad, out)
 
 
 def empty(
-    *size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+    *sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
     pin_memory: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Make a tensor whose values are whatever the memory held; write before you read."""
-    return finish(np.empty(checked_sizes("empty", size), _kind(dtype)), None, device, requires_grad, out)
+    return finish(np.empty(checked_sizes("empty", sizes, size), _kind(dtype)), None, device, requires_grad, out)
 
 
 def full(
@@ -246,7 +258,9 @@ def full(
     """Make a tensor of copies of a number; its type follows the number (int64, bool or the default floating type)."""
     value = fill_value.item() if isinstance(fill_value, Tensor | np.generic) else fill_value
     kind = dtypes.of_number(value) if dtype is None else as_dtype(dtype)
-    shape = checked_sizes("full", (size,) if isinstance(size, builtins.int) else tuple(size))
+    if isinstance(size, builtins.int):
+        raise TypeError(f"full(): argument 'size' must be tuple of ints, not int. Fix: full(({size},), {value}).")
+    shape = checked_sizes("full", tuple(size))
     return finish(np.full(shape, value, kind.numpy), None, device, requires_grad, out)
 
 
@@ -254,6 +268,8 @@ def eye(
     n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:  # fmt: skip
     """Make a matrix with ones on the diagonal."""
+    if min(n, n if m is None else m) < 0:
+        raise RuntimeError(f"eye: n and m must be greater or equal to 0, got {n} and {m}.")
     return finish(np.eye(n, m, dtype=_kind(dtype)), None, device, requires_grad, out)
 
 

@@ -20,7 +20,7 @@ from tinygrad_edu.tensor import Tensor, wrap
 __all__ = ["gather", "index_select", "repeat_interleave", "take_along_dim"]
 
 
-def check_index(name: str, index: Any, dim: int, size: int) -> None:
+def check_index(name: str, index: Any, dim: int, size: int, error: type[Exception] = IndexOutOfRangeError) -> None:
     """Refuse an index tensor that is not integer, or reaches outside ``0 .. size - 1``, naming the value and the place."""
     if not isinstance(index, Tensor):
         raise TypeError(
@@ -38,7 +38,7 @@ def check_index(name: str, index: Any, dim: int, size: int) -> None:
         )
     if data.size and (data.min() < 0 or data.max() >= size):
         place = np.unravel_index(np.argmax((data < 0) | (data >= size)), data.shape)
-        raise IndexOutOfRangeError(
+        raise error(
             message(
                 "",
                 name,
@@ -96,7 +96,7 @@ def check_along(name: str, input: Tensor, dim: int, index: Tensor, src: Any = No
     """Return `dim` normalized after checking that `index` fits into `input` (and `src`)."""
     dim = normalize_dim(dim, input._data.ndim, name)
     shape = input._data.shape
-    check_index(name, index, dim, shape[dim] if shape else 1)
+    check_index(name, index, dim, shape[dim] if shape else 1, RuntimeError)
     given = index._data.shape
     facts = None
     if len(given or (1,)) != len(shape or (1,)):
@@ -124,10 +124,8 @@ def gather(input, dim, index, *, sparse_grad=False):
 
     Raises
     ------
-    IndexError
-        For an index out of range.
     RuntimeError
-        If the shapes do not fit, or `index` is not integer.
+        For an index out of range, shapes that do not fit, or an `index` that is not integer.
 
     Examples
     --------
@@ -141,7 +139,7 @@ def gather(input, dim, index, *, sparse_grad=False):
 
 @composite
 def take_along_dim(input, indices, dim=None):
-    """Like :func:`gather` with broadcasting between `input` and `indices`; without `dim`, of the flattened input."""
+    """Like :func:`gather`, with broadcasting, and negative indices counted from the end; without `dim`, of the flattened input."""
     if dim is None:
         return getitem(reshape_to(input, (input._data.size,)), reshape_to(indices, (indices._data.size,)))
     dim = normalize_dim(dim, input._data.ndim, "take_along_dim")
@@ -153,7 +151,7 @@ def take_along_dim(input, indices, dim=None):
     own, given = list(input._data.shape), list(indices._data.shape)
     common = list(np.broadcast_shapes((*own[:dim], 1, *own[dim + 1 :]), (*given[:dim], 1, *given[dim + 1 :])))
     common[dim] = own[dim]
-    input = expand(input, *common)
+    input, indices = expand(input, *common), wrap(np.where(indices._data < 0, indices._data + own[dim], indices._data))
     common[dim] = given[dim]
     return gather(input, dim, expand(indices, *common))
 

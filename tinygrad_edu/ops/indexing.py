@@ -165,6 +165,8 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     RuntimeError
         If the shapes do not fit, or this is a leaf that requires grad (E208).
     """
+    if not isinstance(value, Tensor | int | float | np.generic):
+        raise TypeError(f"setitem: can't assign a {type(value).__name__} to a Tensor. Fix: x[...] = tg.tensor(values).")
     basic, advanced = split_key(key, self._data.shape)
     basic = (*basic, ...)
     recorded = mode.enabled and (self.node is not None or (isinstance(value, Tensor) and value.node is not None))

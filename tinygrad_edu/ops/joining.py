@@ -289,7 +289,7 @@ def unbind(input, dim=0):
     """Views along `dim`, one for each position, without that dimension."""
     dim = normalize_dim(dim, input._data.ndim, "unbind")
     if not input._data.ndim:
-        raise RuntimeError("unbind: dimension specified as 0 but tensor has no dimensions. Fix: x.unsqueeze(0).")
+        raise IndexError("unbind: dimension specified as 0 but tensor has no dimensions. Fix: x.unsqueeze(0).")
     lead = (slice(None),) * dim
     return tuple(basic_index(input, (*lead, i, ...)) for i in range(input._data.shape[dim]))
 

@@ -25,7 +25,7 @@ def _kind(dtype: Any) -> np.dtype:
 
 # ---- new tensors ------------------------------------------------------------------------------------------------------------
 def rand(
-    *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Draw from the uniform distribution on [0, 1).
@@ -38,17 +38,25 @@ def rand(
     [0.49625658988952637, 0.7682217955589294, 0.08847743272781372]
     """
     return finish(
-        draw.uniform(checked_sizes("rand", size), _kind(dtype), generator=generator), None, device, requires_grad, out
+        draw.uniform(checked_sizes("rand", sizes, size), _kind(dtype), generator=generator),
+        None,
+        device,
+        requires_grad,
+        out,
     )
 
 
 def randn(
-    *size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Draw from the normal distribution with mean 0 and standard deviation 1."""
     return finish(
-        draw.normal(checked_sizes("randn", size), _kind(dtype), generator=generator), None, device, requires_grad, out
+        draw.normal(checked_sizes("randn", sizes, size), _kind(dtype), generator=generator),
+        None,
+        device,
+        requires_grad,
+        out,
     )
 
 

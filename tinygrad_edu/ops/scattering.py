@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.gathering import (
     add_along,
     check_along,
@@ -174,6 +175,10 @@ def index_copy(input, dim, index, source):
 @composite
 def index_fill(input, dim, index, value):
     """Copy of `input` with the slices at `index` filled with a number (or 0-d tensor)."""
+    dim = normalize_dim(dim, input._data.ndim, "index_fill")
+    if isinstance(index, Tensor) and index._data.dtype.kind == "i":  # negative indices count from the end
+        size = input._data.shape[dim] if input._data.ndim else 1
+        index = wrap(np.where(index._data < 0, index._data + size, index._data))
     input, dim, index = check_rows("index_fill", input, dim, index)
     mask = np.zeros(input._data.shape[dim] if input._data.ndim else 1, np.bool_)
     mask[index._data] = True

@@ -128,7 +128,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     """Leave out elements equal to the one before (or slices along `dim`); not differentiable."""
     data = np.asarray(input._data)
     rows = data.reshape(-1) if dim is None else np.moveaxis(data, dim, 0)
-    flat = rows.reshape(len(rows), -1)
+    flat = rows.reshape(len(rows), rows[:1].size if len(rows) else 0)
     new = np.ones(len(rows), np.bool_)
     new[1:] = (flat[1:] != flat[:-1]).any(1)
     starts = np.flatnonzero(new)
@@ -178,6 +178,10 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 def bincount(input, weights=None, minlength=0):
     """Count how often each number 0, 1, 2, ... occurs in a vector; with `weights`, add those up instead."""
     data = np.asarray(input._data)
+    if data.dtype.kind == "f":
+        raise NotImplementedError(
+            f"bincount: not implemented for {input.dtype}, it counts whole numbers. Fix: x.long()."
+        )
     if data.ndim != 1 or data.dtype.kind not in "iu" or (data.size and data.min() < 0):
         raise RuntimeError(
             f"bincount only supports 1-d non-negative integral inputs, got shape {data.shape} of {input.dtype}. Fix: x.flatten().long()."

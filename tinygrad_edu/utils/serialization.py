@@ -74,7 +74,7 @@ def _flatten(obj: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         while name in arrays:  # {"a": {"b": t}, "a.b": t}
             number += 1
             name = f"{path}#{number}"
-        arrays[name] = np.ascontiguousarray(obj.detach().numpy())
+        arrays[name] = np.asarray(obj.detach().numpy(), order="C")
         return {"tensor": name}
     if obj is None or isinstance(obj, bool | int | float | str):
         return {"value": obj}

@@ -33,12 +33,8 @@ from tinygrad_edu.ops.einsum import bilinear
 from tinygrad_edu.ops.embedding import embedding, embedding_bag
 from tinygrad_edu.ops.inplace import overwrite
 from tinygrad_edu.ops.linear import linear
-from tinygrad_edu.ops.loss_classes import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    nll_loss,
-)
+from tinygrad_edu.ops.loss_binary import binary_cross_entropy, binary_cross_entropy_with_logits
+from tinygrad_edu.ops.loss_classes import cross_entropy, nll_loss
 from tinygrad_edu.ops.loss_ctc import ctc_loss
 from tinygrad_edu.ops.loss_margin import (
     cosine_embedding_loss,

@@ -57,7 +57,7 @@ from tinygrad_edu.ops.like import (
     BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor, ShortTensor, empty_like,
     full_like, ones_like, zeros_like,
 )
-from tinygrad_edu.ops.loss_classes import binary_cross_entropy_with_logits
+from tinygrad_edu.ops.loss_binary import binary_cross_entropy_with_logits
 from tinygrad_edu.ops.loss_margin import (
     cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss,
 )

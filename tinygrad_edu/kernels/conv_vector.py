@@ -98,7 +98,7 @@ def convolve(
     depth, each = cg * kernel[0] * kernel[1], oc // groups
     y = np.empty((n, oc, *plan.out_hw), np.float32)
     filters = w.reshape(groups, each, depth)
-    bias = np.zeros(oc, np.float32) if bias is None else bias
+    bias = np.zeros(oc, np.float32) if bias is None else np.ascontiguousarray(bias, np.float32)
     by_channels = _use_of_lanes(each, 2 * LANES) * _use_of_lanes(plan.out_hw[1], ROWS)
     by_pixels = _use_of_lanes(each, FEW_ROWS) * _use_of_lanes(plan.out_hw[1], LANES)
     if plan.out_hw[1] == MANY_ROWS and each % (2 * LANES) == 0:
@@ -304,17 +304,16 @@ def _convolve_channels(start, stop, x, weights, bias, y, work, result, window, l
     step = MANY_ROWS if many else ROWS
     for n in range(start, stop):
         _spread(x[n], work, layout, plane)
-        for pixel in range(oh * ow):
-            result[pixel * oc : (pixel + 1) * oc] = bias
         for group in range(groups):
             image = work.ctypes.data + 4 * group * (x.shape[1] // groups) * plane
             for o in range(0, each, 2 * LANES):
                 lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
                 b = weights.ctypes.data + 4 * (group * depth * each + o)
+                start_at = bias.ctypes.data + 4 * (group * each + o)
                 for i in range(oh):
                     for j in range(0, ow, step):
                         out = result.ctypes.data + 4 * ((i * ow + j) * oc + group * each + o)
-                        place = (depth, out, 4 * LANES, 4 * oc, lanes0, lanes1, min(step, ow - j), 0, ACCUMULATE)
+                        place = (depth, out, 4 * LANES, 4 * oc, lanes0, lanes1, min(step, ow - j), start_at, 0)
                         factors = (image + 4 * (i * columns + j), window.ctypes.data, b, 4 * each)
                         if many:
                             running_many(place, factors)

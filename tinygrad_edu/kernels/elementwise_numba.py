@@ -11,47 +11,35 @@ f32 = np.float32
 
 
 def relu(x: np.ndarray) -> np.ndarray:
-    x, y = _like(x)
-    _relu(x.reshape(-1), y.reshape(-1))
+    y = np.empty(x.shape, x.dtype)
+    _relu(x.ravel(), y.ravel())  # ravel copies only what is not in row-major order already
     return y
 
 
 def relu_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    if g.shape != y.shape:
-        return twin.relu_grad(g, y)
-    g, gx = _like(g)
-    _relu_grad(g.reshape(-1), np.ascontiguousarray(y).reshape(-1), gx.reshape(-1))
-    return gx
+    return _with_output(_relu_grad, g, y) if g.shape == y.shape else twin.relu_grad(g, y)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     if x.dtype != f32:
         return twin.sigmoid(x)
-    x, y = _like(x)
-    _sigmoid(x.reshape(-1), y.reshape(-1))
+    y = np.empty(x.shape, f32)
+    _sigmoid(x.ravel(), y.ravel())
     return y
 
 
 def sigmoid_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    if g.shape != y.shape:
-        return twin.sigmoid_grad(g, y)
-    g, gx = _like(g)
-    _sigmoid_grad(g.reshape(-1), np.ascontiguousarray(y).reshape(-1), gx.reshape(-1))
-    return gx
+    return _with_output(_sigmoid_grad, g, y) if g.shape == y.shape else twin.sigmoid_grad(g, y)
 
 
 def tanh_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    if g.shape != y.shape:
-        return twin.tanh_grad(g, y)
-    g, gx = _like(g)
-    _tanh_grad(g.reshape(-1), np.ascontiguousarray(y).reshape(-1), gx.reshape(-1))
+    return _with_output(_tanh_grad, g, y) if g.shape == y.shape else twin.tanh_grad(g, y)
+
+
+def _with_output(function, g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    gx = np.empty(g.shape, g.dtype)
+    function(g.ravel(), y.ravel(), gx.ravel())
     return gx
-
-
-def _like(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The array in row-major order, and room for a result beside it."""
-    x = np.asarray(x, order="C")
-    return x, np.empty_like(x)
 
 
 @compiled(inline="always")

@@ -151,13 +151,13 @@ class Emitter:
 ZERO = ir.Constant(VECTOR, [0.0] * LANES)
 
 
-def _tile(rows: int, depth_step, operands: int):
+def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
     """Make a micro-kernel: C[i, v] = start + sum over k of A(i, k) * B(k, v), for i < rows and v = 0, 1.
 
     It takes two tuples of integers. The first says where the result goes: (depth, c, c_next, c_row, lanes0, lanes1,
     valid, bias, mode), which is how many k there are; the address of c, the distances to its second vector and to its
-    next row; how many lanes of the two vectors and how many rows exist; the address of one starting value per row, or
-    0; and the bits of ACCUMULATE and RELU. The second says where A and B are, as `depth_step` reads it:
+    next row; how many lanes of the two vectors and how many rows exist; the address of one starting value per row
+    (with `bias_of_lanes` per lane), or 0; and the bits of ACCUMULATE and RELU. The second says where A and B are, as `depth_step` reads it:
     `depth_step(emit, operands, masks)` returns functions for the addresses of A(i, k) and of the two vectors B(k, .), and
     the masks to load the latter with.
     """
@@ -175,8 +175,11 @@ def _tile(rows: int, depth_step, operands: int):
         with builder.if_else(builder.icmp_signed("!=", bias, INT(0))) as (given, missing):
             with given:
                 for i in range(rows):
-                    start = emit.splat(emit.add(bias, 4 * i))
                     for v in range(2):
+                        if bias_of_lanes:
+                            start = emit.load(emit.add(bias, 4 * LANES * v), masks[v])
+                        else:
+                            start = emit.splat(emit.add(bias, 4 * i))
                         builder.store(start, sums[i][v])
             with missing:
                 for i in range(rows):
@@ -266,8 +269,8 @@ def _running_a_plain_b():
 packed_tile = _tile(ROWS, _packed_a_scattered_b(ROWS), 4)
 packed_few = _tile(FEW_ROWS, _packed_a_scattered_b(FEW_ROWS), 4)
 scattered_tile = _tile(LOOSE_ROWS, _scattered_a_plain_b(LOOSE_ROWS), 5)
-running_tile = _tile(ROWS, _running_a_plain_b(), 4)
-running_many = _tile(MANY_ROWS, _running_a_plain_b(), 4)
+running_tile = _tile(ROWS, _running_a_plain_b(), 4, bias_of_lanes=True)
+running_many = _tile(MANY_ROWS, _running_a_plain_b(), 4, bias_of_lanes=True)
 
 
 @intrinsic

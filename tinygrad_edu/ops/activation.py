@@ -287,7 +287,7 @@ gelu.derivative(x=_gelu_rule)
 
 
 # ---- pieces of straight lines -----------------------------------------------------------------------------------------------
-@primitive(method=False)
+@primitive(method=False, explain=lambda error, *arguments, **parameters: error)
 def hardtanh(x, /, min_val=-1.0, max_val=1.0):
     """out = x limited to [min_val, max_val]; the derivative at the corners is 0.
 

@@ -59,9 +59,11 @@ def check_same_type(name: str, input: Tensor, src: Tensor) -> None:
 # ---- an index for every element ---------------------------------------------------------------------------------------------
 def index_grid(index, dim):
     """Return the index arrays that name ``[i][j][index[i][j][k]]`` and so on."""
-    grid = list(np.ogrid[tuple(slice(n) for n in index.shape)])
-    grid[dim] = index
-    return tuple(grid)
+    ndim = index.ndim
+    return tuple(
+        index if d == dim else np.arange(n).reshape((1,) * d + (n,) + (1,) * (ndim - d - 1))
+        for d, n in enumerate(index.shape)
+    )
 
 
 @primitive(method=False, names=("input", "index"), node_name="GatherBackward0")

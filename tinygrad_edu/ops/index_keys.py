@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu.errors import IndexOutOfRangeError
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["is_plain", "split_key"]
+__all__ = ["check_bounds", "is_plain", "split_key"]
 
 _ALL = slice(None)
 
@@ -164,14 +164,21 @@ def _check_array(part: np.ndarray, shape: tuple[int, ...], dim: int) -> np.ndarr
                 f"{list(shape)} at index {dim}. Fix: a mask of the shape {list(shape[dim : dim + part.ndim])}."
             )
         return part
-    part = part.astype(np.int64, copy=False)
-    size = shape[dim]
-    if part.size and not (-size <= part.min() and part.max() < size):
-        wrong = part[(part < -size) | (part >= size)].flat[0]
-        raise IndexOutOfRangeError(
-            f"index {wrong} is out of bounds for dimension {dim} with size {size} (shape {tuple(shape)})."
-        )
-    return part
+    return part.astype(np.int64, copy=False)
+
+
+def check_bounds(advanced: tuple, shape: tuple[int, ...]) -> None:
+    """Raise IndexError for the first index outside its dimension. NumPy finds that there is one; this finds which."""
+    dim = 0
+    for part in advanced:
+        if part.__class__ is not slice and part.dtype != np.bool_ and part.size:
+            size = shape[dim]
+            if not -size <= part.min() <= part.max() < size:
+                wrong = part[(part < -size) | (part >= size)].flat[0]
+                raise IndexOutOfRangeError(
+                    f"index {wrong} is out of bounds for dimension {dim} with size {size} (shape {tuple(shape)})."
+                )
+        dim += part.ndim if part.__class__ is not slice and part.dtype == np.bool_ else 1
 
 
 def _check_arrays_fit(arrays: list[np.ndarray]) -> None:

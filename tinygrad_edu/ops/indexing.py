@@ -10,7 +10,7 @@ from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.accumulate import add_rows
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.dims import normalize_dim
-from tinygrad_edu.ops.index_keys import is_plain, split_key
+from tinygrad_edu.ops.index_keys import check_bounds, is_plain, split_key
 from tinygrad_edu.ops.shape import reshape_to
 from tinygrad_edu.primitive import broadcast_error, composite, primitive
 from tinygrad_edu.quiet import quietly
@@ -44,7 +44,11 @@ place.derivative(x=lambda g, key: basic_index(g, key))
 @primitive(method=False, names=("input",), node_name="IndexBackward0")
 def advanced_index(x, /, key):
     """Index with arrays: a copy. `key` has an array or ``:`` for each dimension."""
-    return x[key]
+    try:
+        return x[key]
+    except IndexError:
+        check_bounds(key, x.shape)
+        raise
 
 
 advanced_index.derivative(x=lambda g, x_shape, key: index_spread(g, x_shape, key))
@@ -112,6 +116,9 @@ def getitem(input, key):
             return basic_index(input, (*parts, ...))
         except IndexError:
             pass  # split_key says what is wrong
+    if key.__class__ is Tensor and key._data.ndim and key._data.dtype == np.int64 and input._data.ndim:
+        recorded = input.node is not None and mode.enabled  # then the index must outlive writes over it
+        return advanced_index(input, (key._data.copy() if recorded else key._data,))
     basic, advanced = split_key(key, input._data.shape)
     if advanced is None:
         return basic_index(input, (*basic, ...))
@@ -154,7 +161,10 @@ def fetch(x, basic, advanced):
 
 def _shape_at(shape: tuple, basic: tuple, advanced: tuple | None) -> tuple:
     part = np.broadcast_to(np.False_, shape)[basic]
-    return part.shape if advanced is None else part[advanced].shape
+    if advanced is None:
+        return part.shape
+    check_bounds(advanced, part.shape)
+    return part[advanced].shape
 
 
 def _set_item(self: Tensor, key: Any, value: Any) -> None:
@@ -193,8 +203,13 @@ Tensor.__setitem__ = _set_item
 def _assign(array: np.ndarray, basic: tuple, advanced: tuple | None, values: Any) -> None:
     if advanced is None:
         array[basic] = values
-    else:
-        array[basic][advanced] = values
+        return
+    part = array[basic]
+    try:
+        part[advanced] = values
+    except IndexError:
+        check_bounds(advanced, part.shape)
+        raise
 
 
 def _broadcast_value(value: Tensor, shape: tuple) -> Tensor:

@@ -122,7 +122,8 @@ def _explain_stack(error: Exception, *tensors: Tensor, dim: int = 0) -> Exceptio
 @primitive(method=False, explain=_explain_stack, node_name="StackBackward0")
 def pile(*tensors, dim):
     """Join along a new dimension."""
-    return np.stack(tensors, dim)
+    place = (slice(None),) * dim + (None,)
+    return np.concatenate([np.asarray(x)[place] for x in tensors], dim)  # as np.stack does, without its checks
 
 
 def _pile_rule(g, tensors_shapes, dim):

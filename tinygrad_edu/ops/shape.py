@@ -1,5 +1,6 @@
 """The same numbers under another shape: reshape, squeeze, transpose, permute. All but `reshape` are always views, without copying."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ def flatten(x, /, start_dim=0, end_dim=-1):
     if start > end:
         raise RuntimeError(f"flatten: start_dim cannot come after end_dim, got {start_dim} and {end_dim}.")
     shape = x.shape
-    return x.reshape((*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :]))
+    return x.reshape((*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 flatten.derivative(x=lambda g, x_shape: reshape_to(g, x_shape))
@@ -211,7 +212,11 @@ def transpose(x, /, dim0, dim1):
 transpose.derivative(x=lambda g, dim0, dim1: transpose(g, dim0, dim1))
 
 
-@primitive(view=True, method=False, names=("input",), node_name="PermuteBackward0")
+def _explain_permute(error: Exception, x: Tensor, dims: tuple) -> None:
+    normalize_dims(dims, x._data.ndim, "permute")  # raises what is wrong
+
+
+@primitive(view=True, method=False, names=("input",), node_name="PermuteBackward0", explain=_explain_permute)
 def permute_dims(x, /, dims):
     """Dimensions in the order `dims`, without copying."""
     return x.transpose(dims)
@@ -222,7 +227,7 @@ permute_dims.derivative(x=lambda g, dims: permute_dims(g, _inverse(dims)))
 
 def _inverse(dims):
     """Return the permutation that undoes `dims`."""
-    return tuple(sorted(range(len(dims)), key=dims.__getitem__))
+    return tuple(sorted(range(len(dims)), key=lambda i: dims[i] % len(dims)))
 
 
 @composite
@@ -246,7 +251,7 @@ def permute(input, *dims):
             f"permute: number of dimensions in the tensor input does not match the length of the desired ordering of dimensions "
             f"i.e. input.dim() = {ndim} is not equal to len(dims) = {len(dims)}. Fix: name each of the {ndim} dimensions once."
         )
-    return permute_dims(input, normalize_dims(dims, ndim, "permute") if ndim else ())
+    return permute_dims(input, dims)
 
 
 @composite

@@ -10,9 +10,10 @@ from tinygrad_edu import dtypes
 from tinygrad_edu.device import CPU, device
 from tinygrad_edu.dtypes import dtype
 from tinygrad_edu.engine import backpropagate
-from tinygrad_edu.errors import DtypeError, GraphError, ShapeError, message, teach
+from tinygrad_edu.errors import DtypeError, GraphError, ShapeError, message
 from tinygrad_edu.graph import HookHandle, Leaf, Node, add_hook
 from tinygrad_edu.memory import note_write, version
+from tinygrad_edu.mistakes import no_graph, notice_summed_losses, warn_of_no_gradient
 
 __all__ = ["Size", "Tensor", "is_tensor", "wrap"]
 
@@ -194,6 +195,8 @@ class Tensor:
                 f"item: a Tensor with {self._data.size} elements cannot be converted to Scalar (shape {tuple(self._data.shape)}). "
                 "Fix: reduce it first, e.g. x.mean().item(), or use x.tolist()."
             )
+        if self.node is not None and self.node.op is not None:
+            notice_summed_losses(self.node)
         return self._data.item()
 
     def tolist(self) -> Any:
@@ -280,12 +283,7 @@ class Tensor:
         leaf = self.node
         if leaf is None or not leaf.is_leaf:
             if leaf is not None and self._grad is None and not self.retains_grad:
-                teach(
-                    "E202",
-                    f"the .grad of a result of {leaf.op.name}",
-                    "only leaves keep their gradient; this tensor was made by an operation, so its .grad is None.",
-                    "call .retain_grad() on it before backward().",
-                )
+                warn_of_no_gradient(leaf)
             return self._grad
         total = leaf.total  # type: ignore[attr-defined]
         if total is not None and total.__class__ is not Tensor:
@@ -491,16 +489,7 @@ def seed_of(tensor: Tensor, gradient: Tensor | None, create_graph: bool) -> tupl
     """Return the node to start from and the gradient to start with; explain what is wrong otherwise."""
     data = tensor._data
     if tensor.node is None:
-        raise GraphError(
-            message(
-                "E203",
-                "backward",
-                f"element 0 of tensors does not require grad and does not have a grad_fn: nothing recorded leads from this tensor "
-                f"(shape {tuple(data.shape)}, {dtypes.from_numpy_dtype(data.dtype)}) to a tensor with requires_grad=True. "
-                "detach(), .data, item(), argmax, an integer conversion or no_grad() on the way cut the graph.",
-                "make the parameters with requires_grad=True and compute the loss from them, outside no_grad().",
-            )
-        )
+        raise no_graph(data)
     if gradient is None:
         if data.size != 1:
             raise GraphError(

@@ -1,0 +1,219 @@
+"""Where was the graph cut? The user's own lines, read backwards from a ``backward()`` that found nothing recorded (E203).
+
+A tensor without a graph does not know where it came from, and remembering it would cost every operation. But when the error is made,
+the lines that led here and the values of their variables are still at hand: going back from the loss over the assignments, the cut
+lies in the statement that takes something which requires grad and gives something which does not. Only that is claimed.
+"""
+
+import ast
+import linecache
+import os
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+__all__ = ["find_cut"]
+
+# Calls and attributes after which nothing is recorded, and what to do instead.
+METHODS = {
+    "detach": "leave out .detach() on the way to the loss",
+    "data": "use the tensor itself instead of .data",
+    "item": "keep the tensor; .item() is for printing",
+    "numpy": "compute with tinygrad_edu's functions instead of NumPy's",
+    "tolist": "keep the tensor; .tolist() is for printing",
+    "argmax": "compute the loss from the scores, not from their argmax, which has no derivative",
+    "argmin": "compute the loss from the scores, not from their argmin, which has no derivative",
+    "long": "keep floating-point numbers: whole numbers have no derivative",
+    "int": "keep floating-point numbers: whole numbers have no derivative",
+    "bool": "keep floating-point numbers: truth values have no derivative",
+}
+FUNCTIONS = {
+    "tensor": "use the tensor itself: tensor(...) copies the values and not the graph",
+    "Tensor": "use the tensor itself: Tensor(...) copies the values and not the graph",
+    "float": "keep the tensor; float(...) is for printing",
+    "argmax": METHODS["argmax"],
+    "argmin": METHODS["argmin"],
+}
+SWITCHES = ("no_grad", "inference_mode", "set_grad_enabled(False)")
+DEPTH = 20  # assignments followed backwards
+
+
+@dataclass(frozen=True)
+class _Assignment:
+    line: int
+    names: frozenset[str]
+    value: ast.expr
+    switch: str  # the `with no_grad()` around it, as written
+
+
+def find_cut(frame: FrameType | None) -> tuple[str, str] | None:
+    """Return what cut the graph and how to mend it, both as text; None where the lines do not prove it."""
+    if frame is None:
+        return None
+    try:
+        return _Trace(frame).run()
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        AttributeError,
+    ):  # unreadable source: say nothing rather than guess
+        return None
+
+
+class _Trace:
+    """One walk backwards through the lines of one function."""
+
+    def __init__(self, frame: FrameType):
+        self.frame = frame
+        self.file = os.path.basename(frame.f_code.co_filename)
+        lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+        scope = _scope(ast.parse("".join(lines)), frame)
+        self.assignments: list[_Assignment] = []
+        self.start: ast.expr | None = None
+        self._collect(scope.body, "")
+        self.seen: set[_Assignment] = set()
+        self.plain: list[str] = []  # tensors and models met on the way, none of which requires grad
+
+    def run(self) -> tuple[str, str] | None:
+        if self.start is None:
+            return None
+        found = self._follow(self.start, self.frame.f_lineno, "", None, 0)
+        if found is None and self.plain:
+            names = ", ".join(dict.fromkeys(self.plain))
+            verdict = "which does not require grad" if "," not in names else "none of which requires grad"
+            return f"It was computed from {names}, {verdict}.", "make the parameters with requires_grad=True."
+        return found
+
+    def _follow(self, value: ast.expr, line: int, switch: str, name: str | None, depth: int) -> tuple[str, str] | None:
+        """Look for the cut in one expression, then in the assignments of the variables it uses."""
+        names = [n.id for n in ast.walk(value) if isinstance(n, ast.Name)]
+        trainable = [
+            n for n in dict.fromkeys(names) if self._requires_grad(n) or (n == name and self._required_grad(n, line))
+        ]
+        if trainable and switch:
+            return (
+                f"Line {line} of {self.file} computes `{name}` inside `{switch}`.",
+                "compute the loss outside that block.",
+            )
+        if trainable:
+            written = _short(f"{name} = {ast.unparse(value)}" if name else ast.unparse(value))
+            cut = self._cut_in(value, set(trainable))
+            if cut is not None:
+                text, fix = cut
+                return f"{text} in line {line} of {self.file}, `{written}`, cut the graph.", f"{fix}."
+            if name is not None:
+                return (
+                    f"Line {line} of {self.file}, `{written}`, takes {trainable[0]}, which requires grad, but its result does not.",
+                    "compute it with tensor operations only, outside no_grad().",
+                )
+        for other in dict.fromkeys(names):
+            source = self._last_assignment(other, line)
+            if source in self.seen or depth >= DEPTH or not self._is_tensor(other):
+                continue
+            if source is None:
+                self.plain.append(other)
+                continue
+            self.seen.add(source)
+            before = len(self.plain)
+            found = self._follow(source.value, source.line, source.switch, other, depth + 1)
+            if found is not None:
+                return found
+            if len(self.plain) == before:
+                self.plain.append(other)
+        return None
+
+    def _cut_in(self, value: ast.expr, trainable: set[str]) -> tuple[str, str] | None:
+        """Return the innermost known cut that is applied to something trainable."""
+        found = None
+        for node in ast.walk(value):  # outermost first
+            if isinstance(node, ast.Attribute) and node.attr in METHODS and _mentions(node.value, trainable):
+                found = f".{node.attr}{'' if node.attr == 'data' else '()'}", METHODS[node.attr]
+            elif isinstance(node, ast.Call) and any(_mentions(a, trainable) for a in node.args):
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                if called in FUNCTIONS:
+                    found = f"{called}()", FUNCTIONS[called]
+        return found
+
+    def _last_assignment(self, name: str, line: int) -> _Assignment | None:
+        mine = [a for a in self.assignments if name in a.names]
+        return max((a for a in mine if a.line < line), key=lambda a: a.line, default=mine[-1] if mine else None)
+
+    def _value(self, name: str) -> Any:
+        return self.frame.f_locals.get(name, self.frame.f_globals.get(name))
+
+    def _requires_grad(self, name: str) -> bool:
+        value = self._value(name)
+        if hasattr(value, "_kinds"):  # a Module
+            return any(p.requires_grad for p in value.parameters())
+        return getattr(value, "requires_grad", False) is True
+
+    def _required_grad(self, name: str, line: int) -> bool:
+        """Tell whether a variable that line `line` overwrites, as in ``x = x.detach()``, was recorded before."""
+        earlier = max(
+            (a for a in self.assignments if name in a.names and a.line < line), key=lambda a: a.line, default=None
+        )
+        if earlier is None or earlier.switch:
+            return False
+        names = {n.id for n in ast.walk(earlier.value) if isinstance(n, ast.Name) and self._requires_grad(n.id)}
+        return bool(names) and self._cut_in(earlier.value, names) is None
+
+    def _is_tensor(self, name: str) -> bool:
+        value = self._value(name)
+        return hasattr(value, "requires_grad") or hasattr(value, "_kinds")
+
+    def _collect(self, body: list[Any], switch: str) -> None:
+        """Note the assignments of a block, not those of functions defined in it, and the expression that backward() is called on."""
+        for statement in body:
+            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            inside = switch
+            if isinstance(statement, ast.With):
+                items = [ast.unparse(item.context_expr) for item in statement.items]
+                inside = next((f"with {i}" for i in items if any(s in i for s in SWITCHES)), switch)
+            elif isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign) and statement.value is not None:
+                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                names = frozenset(n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
+                value = statement.value
+                if isinstance(statement, ast.AugAssign):
+                    value = ast.BinOp(statement.target, statement.op, value)
+                self.assignments.append(_Assignment(statement.lineno, names, value, switch))
+            if not hasattr(statement, "body") and statement.lineno <= self.frame.f_lineno <= (
+                statement.end_lineno or 0
+            ):
+                self.start = _receiver(statement)
+            for part in ("body", "orelse", "finalbody"):
+                self._collect(getattr(statement, part, []), inside)
+            for handler in getattr(statement, "handlers", []):
+                self._collect(handler.body, inside)
+
+
+def _scope(tree: ast.Module, frame: FrameType) -> Any:
+    """Return the function (or the module) that the frame runs."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == frame.f_code.co_name:
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if first == frame.f_code.co_firstlineno:
+                return node
+    return tree
+
+
+def _receiver(statement: ast.stmt) -> ast.expr | None:
+    """Return x of the ``x.backward(...)``, or the first argument of the ``backward(x)`` or ``grad(x, ...)``, in a statement."""
+    for node in ast.walk(statement):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("backward", "grad")
+        ):
+            module = ast.unparse(node.func.value).endswith("autograd")
+            return node.args[0] if module and node.args else None if module else node.func.value
+    return None
+
+
+def _mentions(node: ast.AST, names: set[str]) -> bool:
+    return any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(node))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from tinygrad_edu.kernels import conv_vector
+from tinygrad_edu.kernels import conv_vector, conv_vector_weights
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, check_conv, conv_output_hw
 from tinygrad_edu.kernels.threads import scratch
@@ -61,7 +61,7 @@ def conv2d_weight_grad(x, g, kernel_hw: Pair, stride: Pair, padding: Pair, dilat
     check_conv(x.shape, (oc, cg, kh, kw), g.shape, stride, padding, dilation, groups)
     x, g = _ready(x), _ready(g)
     if conv_vector.forward_suits(x, g):
-        return conv_vector.weight_grad(x, g, kernel_hw, stride, padding, dilation, groups)
+        return conv_vector_weights.weight_grad(x, g, kernel_hw, stride, padding, dilation, groups)
     gw = np.zeros((groups, oc // groups, cg * kh * kw), x.dtype)
     for start, stop, columns in _pieces(n, c * kh * kw, oh * ow, x.dtype):
         _unfold(x, columns, start, stop, kh, kw, *stride, *padding, *dilation, oh, ow)

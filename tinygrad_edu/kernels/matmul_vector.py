@@ -13,7 +13,6 @@ import numpy as np
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.threads import chunks, run_chunks, scratch
 from tinygrad_edu.kernels.vector import (
-    ACCUMULATE,
     DOT_COLUMNS,
     DOT_ROWS,
     LANES,
@@ -108,11 +107,10 @@ def _product(a, b, c, a_turned, b_turned, panel, steps, first, last, top, bottom
                 _fill_panel(b, b_turned, k0, many, j, width, panel)
                 factor, factor_row = panel.ctypes.data, 4 * PANEL
             start = a.ctypes.data + top * row_step + k0 * depth_step
-            mode = ACCUMULATE if k0 > 0 else 0
             for i in range(0, rows, LOOSE_ROWS):
                 out = c.ctypes.data + 4 * ((top + i) * columns + j)
                 valid = min(LOOSE_ROWS, rows - i)
-                place = (many, out, 4 * LANES, 4 * columns, lanes0, lanes1, valid, 0, mode)
+                place = (many, out, 4 * LANES, 4 * columns, lanes0, lanes1, valid, 0, min(1, k0))
                 table = steps.ctypes.data
                 scattered_tile(place, (start, table + 8 * (DEPTH + i), table, factor, factor_row))
 

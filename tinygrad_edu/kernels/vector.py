@@ -11,153 +11,31 @@ All addresses are plain integers (bytes). What the tiles are used for is in `con
 
 from __future__ import annotations
 
-import contextlib
 import functools
 
-import llvmlite.binding
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinygrad_edu.kernels.compiler import compiled
+from tinygrad_edu.kernels.vector_instructions import FEATURES, FLOAT, INT, LANES, VECTOR, ZERO, Emitter
 
-
-def _features() -> set[str]:
-    """What the processor that we compile for can do."""
-    if numba.config.CPU_FEATURES is not None:
-        return {name[1:] for name in numba.config.CPU_FEATURES.split(",") if name.startswith("+")}
-    try:
-        return {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
-    except RuntimeError:  # LLVM does not know this system
-        return set()
-
-
-FEATURES = _features()
-LANES = 16 if "avx512f" in FEATURES else 8
 ROWS = 8 if LANES == 16 else 6  # AVX-512 has 32 registers, AVX2 16: as many accumulators as leave room for A and B
 FEW_ROWS = 4  # a smaller tile for what is left over
 MANY_ROWS = 14 if LANES == 16 else 6  # a larger one, where one address serves all rows
 LOOSE_ROWS = 10 if LANES == 16 else 6  # where every row needs an address of its own
 DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (3, 3)
 
-INT, FLOAT = ir.IntType(64), ir.FloatType()
-VECTOR, MASK = ir.VectorType(FLOAT, LANES), ir.VectorType(ir.IntType(1), LANES)
-ACCUMULATE, RELU = 1, 2  # bits of `mode`: add to what C holds; finish with max(c, 0)
-
-
-class Emitter:
-    """Writes LLVM instructions; each method emits one and returns its result."""
-
-    def __init__(self, builder: ir.IRBuilder):
-        self.builder = builder
-
-    def pointer(self, address, kind):
-        return self.builder.inttoptr(address, ir.PointerType(kind))
-
-    def add(self, address, offset):
-        return self.builder.add(address, INT(offset) if isinstance(offset, int) else offset)
-
-    def times(self, value, factor):
-        return self.builder.mul(value, INT(factor) if isinstance(factor, int) else factor)
-
-    def integer(self, table, i):
-        """table[i], from a table of 64-bit integers."""
-        return self.builder.load(
-            self.pointer(self.add(table, self.times(i, 8) if not isinstance(i, int) else 8 * i), INT)
-        )
-
-    def splat(self, address):
-        """A vector with one number from memory in every lane."""
-        number = self.builder.load(self.pointer(address, FLOAT))
-        undefined, index = ir.Constant(VECTOR, ir.Undefined), ir.VectorType(ir.IntType(32), LANES)
-        one = self.builder.insert_element(undefined, number, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(one, undefined, ir.Constant(index, [0] * LANES))
-
-    def first_lanes(self, count):
-        """The mask of the first `count` lanes."""
-        small, kind = ir.IntType(32), ir.VectorType(ir.IntType(32), LANES)
-        undefined = ir.Constant(kind, ir.Undefined)
-        one = self.builder.insert_element(undefined, self.builder.trunc(count, small), small(0))
-        counts = self.builder.shuffle_vector(one, undefined, ir.Constant(kind, [0] * LANES))
-        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(LANES))), counts)
-
-    def load(self, address, mask=None):
-        """A vector from memory; lanes outside the mask are not touched and become 0."""
-        pointer = self.pointer(address, VECTOR)
-        if mask is None:
-            return self.builder.load(pointer, align=4)
-        kind = ir.FunctionType(VECTOR, [ir.PointerType(VECTOR), ir.IntType(32), MASK, VECTOR])
-        function = self.function(f"llvm.masked.load.v{LANES}f32.p0", kind)
-        return self.builder.call(function, [pointer, ir.IntType(32)(4), mask, ZERO])
-
-    def store(self, vector, address, mask):
-        kind = ir.FunctionType(ir.VoidType(), [VECTOR, ir.PointerType(VECTOR), ir.IntType(32), MASK])
-        function = self.function(f"llvm.masked.store.v{LANES}f32.p0", kind)
-        self.builder.call(function, [vector, self.pointer(address, VECTOR), ir.IntType(32)(4), mask])
-
-    def multiply_add(self, x, y, z):
-        """x * y + z, rounded once."""
-        function = self.function(f"llvm.fma.v{LANES}f32", ir.FunctionType(VECTOR, [VECTOR] * 3))
-        return self.builder.call(function, [x, y, z])
-
-    def shuffle(self, x, y, order):
-        """Lanes of x (numbered 0...) and y (numbered LANES...) in a given order."""
-        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), LANES), order))
-
-    def positive(self, x):
-        """max(x, 0); NaN is not below 0, so it stays."""
-        return self.builder.select(self.builder.fcmp_ordered("<", x, ZERO), ZERO, x)
-
-    def function(self, name, kind):
-        return cgutils.get_or_insert_function(self.builder.module, kind, name)
-
-    def total(self, x):
-        """The sum of all lanes."""
-        kind = ir.FunctionType(FLOAT, [FLOAT, VECTOR])
-        function = self.function(f"llvm.vector.reduce.fadd.v{LANES}f32", kind)
-        return self.builder.call(function, [FLOAT(0.0), x], fastmath=("reassoc",))
-
-    @contextlib.contextmanager
-    def repeat(self, count):
-        """A loop over 0 <= index < count, not unrolled: the tiles leave no registers for a second copy of its body."""
-        builder = self.builder
-        before, body, after = builder.block, builder.append_basic_block("tile"), builder.append_basic_block("done")
-        builder.cbranch(builder.icmp_signed(">", count, INT(0)), body, after)
-        builder.position_at_end(body)
-        index = builder.phi(INT)
-        index.add_incoming(INT(0), before)
-        yield index
-        following = builder.add(index, INT(1))
-        index.add_incoming(following, builder.block)
-        branch = builder.cbranch(builder.icmp_signed("<", following, count), body, after)
-        branch.set_metadata("llvm.loop", self.never_unroll())
-        builder.position_at_end(after)
-
-    def never_unroll(self):
-        """LLVM's mark for such a loop: a node that names itself first, then the wish."""
-        module = self.builder.module
-        wish = module.add_metadata(["llvm.loop.unroll.disable"])
-        mark = module.add_metadata([wish])
-        mark.operands = (mark, wish)
-        return mark
-
-    def bit(self, flags, bit: int):
-        return self.builder.icmp_signed("!=", self.builder.and_(flags, INT(bit)), INT(0))
-
-
-ZERO = ir.Constant(VECTOR, [0.0] * LANES)
-
 
 def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
     """Make a micro-kernel: C[i, v] = start + sum over k of A(i, k) * B(k, v), for i < rows and v = 0, 1.
 
     It takes two tuples of integers. The first says where the result goes: (depth, c, c_next, c_row, lanes0, lanes1,
-    valid, bias, mode), which is how many k there are; the address of c, the distances to its second vector and to its
+    valid, bias, add_to_c), which is how many k there are; the address of c, the distances to its second vector and to its
     next row; how many lanes of the two vectors and how many rows exist; the address of one starting value per row
-    (with `bias_of_lanes` per lane), or 0; and the bits of ACCUMULATE and RELU. The second says where A and B are, as `depth_step` reads it:
+    (with `bias_of_lanes` per lane), or 0; and whether to add to what c holds. The second says where A and B are, as `depth_step` reads it:
     `depth_step(emit, operands, masks)` returns functions for the addresses of A(i, k) and of the two vectors B(k, .), and
     the masks to load the latter with.
     """
@@ -167,7 +45,7 @@ def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
         return types.void(types.UniTuple(types.int64, 9), types.UniTuple(types.int64, operands)), generate
 
     def generate(context, builder, signature, args):
-        depth, c, c_next, c_row, lanes0, lanes1, valid, bias, mode = cgutils.unpack_tuple(builder, args[0])
+        depth, c, c_next, c_row, lanes0, lanes1, valid, bias, add_to_c = cgutils.unpack_tuple(builder, args[0])
         emit = Emitter(builder)
         masks = [emit.first_lanes(lanes0), emit.first_lanes(lanes1)]
         a_address, b_addresses, b_masks = depth_step(emit, cgutils.unpack_tuple(builder, args[1]), masks)
@@ -192,7 +70,7 @@ def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
                 number = emit.splat(a(i))
                 for v in range(2):
                     builder.store(emit.multiply_add(number, b[v], builder.load(sums[i][v])), sums[i][v])
-        accumulate, relu = emit.bit(mode, ACCUMULATE), emit.bit(mode, RELU)
+        accumulate = builder.icmp_signed("!=", add_to_c, INT(0))
         for i in range(rows):
             with builder.if_then(builder.icmp_signed("<", INT(i), valid)):
                 row = emit.add(c, emit.times(c_row, i))
@@ -200,8 +78,6 @@ def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
                     with builder.if_then(accumulate):
                         old = emit.load(address, masks[v])
                         builder.store(builder.fadd(builder.load(sums[i][v]), old), sums[i][v])
-                    with builder.if_then(relu):
-                        builder.store(emit.positive(builder.load(sums[i][v])), sums[i][v])
                     emit.store(builder.load(sums[i][v]), address, masks[v])
         return context.get_dummy_value()
 

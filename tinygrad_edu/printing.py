@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -66,7 +66,12 @@ def set_printoptions(
     if profile is not None and profile not in _PROFILES:
         raise ValueError(f"set_printoptions: unknown profile {profile!r}. Fix: one of {', '.join(_PROFILES)}.")
     start = _options if profile is None else _PROFILES[profile]
-    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    given: dict[str, Any] = {
+        "precision": precision,
+        "threshold": threshold,
+        "edgeitems": edgeitems,
+        "linewidth": linewidth,
+    }
     _options = replace(start, **{k: v for k, v in given.items() if v is not None}, sci_mode=sci_mode)
 
 
@@ -111,9 +116,9 @@ def edges(array: np.ndarray, count: int) -> np.ndarray:
     return array
 
 
-def number_format(shown: np.ndarray, options: PrintOptions) -> Callable[[object], str]:
+def number_format(shown: np.ndarray, options: PrintOptions) -> Callable[[Any], str]:
     """Return the function that writes one element, all to the same width."""
-    write = _float_format(shown, options) if shown.dtype.kind == "f" else str
+    write: Callable[[Any], str] = _float_format(shown, options) if shown.dtype.kind == "f" else str
     width = max((len(write(v)) for v in shown.ravel().tolist()), default=0) if shown.ndim else 0
     return lambda value: write(value.item() if isinstance(value, np.generic) else value).rjust(width)
 

@@ -120,6 +120,14 @@ def test_shapes_change_in_place():
         tg.zeros(2, requires_grad=True).unsqueeze_(0)
 
 
+def test_resizing_keeps_the_first_elements():
+    x = tg.arange(6)
+    assert x.resize_(2, 2).tolist() == [[0, 1], [2, 3]]
+    assert x.resize_((5,)).tolist() == [0, 1, 2, 3, 0]
+    with pytest.raises(RuntimeError, match="require grad"):
+        tg.zeros(2, requires_grad=True).resize_(1)
+
+
 def test_empty_tensors_are_left_out_of_cat():
     assert tg.cat([tg.tensor([]), tg.ones(2, 2)]).shape == (2, 2)
     assert tg.cat([tg.tensor([]), tg.tensor([])]).shape == (0,)

@@ -32,9 +32,8 @@ def split_key(key: Any, shape: tuple[int, ...]) -> tuple[tuple, tuple | None]:
     ValueError
         For a slice with a negative step.
     """
-    parts = key if isinstance(key, tuple) else (key,)
-    parts = [_read(part) for part in parts]
-    parts = _spell_out_ellipsis(parts, shape)
+    given = key if isinstance(key, tuple) else (key,)
+    parts = _spell_out_ellipsis([_read(part) for part in given], shape)
     basic: list[Any] = []
     advanced: list[Any] = []
     dim = 0
@@ -138,7 +137,8 @@ def _check_slice(part: slice) -> slice:
         raise ValueError(f"step must be greater than zero, got {step}. Fix: x.flip(dim) reverses a dimension.")
     if step is None and _plain(part.start) and _plain(part.stop):
         return part
-    return slice(*(None if bound is None else operator.index(bound) for bound in (part.start, part.stop)), step)
+    start, stop = (None if bound is None else operator.index(bound) for bound in (part.start, part.stop))
+    return slice(start, stop, step)
 
 
 def _plain(bound: Any) -> bool:

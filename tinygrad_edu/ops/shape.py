@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.dtypes import as_dtype, dtype
-from tinygrad_edu.errors import ShapeError, message
+from tinygrad_edu.errors import GraphError, ShapeError, message
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.ops.dims import normalize_dim, normalize_dims
 from tinygrad_edu.primitive import composite, primitive
@@ -345,3 +345,26 @@ def _shape_in_place(function: Any) -> Any:
 
 for _function in (squeeze, unsqueeze, transpose, t, swapaxes, swapdims):
     setattr(Tensor, f"{_function.__name__}_", _shape_in_place(_function))
+
+
+def resize_(self: Tensor, *sizes: Any) -> Tensor:
+    """Give this tensor another shape, keeping its first elements in row-major order; elements that are new are 0.
+
+    An old habit; :func:`reshape` says more clearly what is meant.
+
+    Raises
+    ------
+    RuntimeError
+        For a tensor that requires grad.
+    """
+    if self.node is not None:
+        raise GraphError(message("", "resize_", "cannot resize variables that require grad.", "x.reshape(...)."))
+    shape = sizes_of(sizes)
+    wanted, flat = math.prod(shape), self.array().reshape(-1)
+    if wanted > flat.size:
+        flat = np.concatenate([flat, np.zeros(wanted - flat.size, flat.dtype)])
+    self._data = flat[:wanted].reshape(shape)
+    return self
+
+
+Tensor.resize_ = resize_

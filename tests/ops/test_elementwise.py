@@ -166,6 +166,21 @@ def test_operators_with_numbers_on_either_side():
         assert ours.tolist() == expected
 
 
+def test_a_tensor_equals_nothing_that_is_no_number():
+    x = tg.ones(2)
+    for other in (None, "one", [1.0, 1.0], object()):
+        assert (x == other) is False
+        assert (x != other) is True
+    assert (x == np.array([1.0, 2.0])).tolist() == [True, False]
+    with pytest.raises(RuntimeError, match="E104"):
+        x == tg.ones(3)  # noqa: B015 - the comparison itself is refused
+
+
+def test_polygamma_is_called_either_way_round():
+    x = tg.tensor([1.0, 2.0])
+    assert tg.polygamma(1, x).tolist() == x.polygamma(1).tolist() == x.clone().polygamma_(1).tolist()
+
+
 def test_division_rounds_as_python_and_c_do():
     x, y = tg.tensor([7, -7]), tg.tensor([2, 2])
     assert (x // y).tolist() == [3, -4]

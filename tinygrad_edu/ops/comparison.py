@@ -1,11 +1,14 @@
 """Comparisons, tests of numbers, logic and bits. Their results are not differentiable; `keep` is what masks are for."""
 
+from numbers import Number
+
 import numpy as np
 
 from tinygrad_edu.ops.alias import alias
 from tinygrad_edu.ops.dims import normalize_dims
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.quiet import quietly
+from tinygrad_edu.tensor import Tensor
 
 __all__ = [
     "all", "allclose", "any", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
@@ -30,16 +33,33 @@ keep.derivative(x=lambda g, mask: keep(g, mask))
 
 
 # ---- comparing two tensors --------------------------------------------------------------------------------------------------
-@primitive(elementwise=True, operators=("__eq__",))
+@primitive(elementwise=True)
 def eq(x, y, /):
     """Element by element x == y, a bool tensor; NaN equals nothing."""
     return x == y
 
 
-@primitive(elementwise=True, operators=("__ne__",))
+@primitive(elementwise=True)
 def ne(x, y, /):
     """Element by element x != y, a bool tensor."""
     return x != y
+
+
+def _operator(function):
+    """Return the operator of `function`: compared with something that is no number, a tensor is just another object."""
+
+    def compare(self, other):
+        try:
+            return function(self, other)
+        except TypeError:
+            if isinstance(other, Tensor | Number | np.ndarray):
+                raise
+            return NotImplemented
+
+    return compare
+
+
+Tensor.__eq__, Tensor.__ne__ = _operator(eq), _operator(ne)  # type: ignore[method-assign]
 
 
 @primitive(elementwise=True, operators=("__lt__",))

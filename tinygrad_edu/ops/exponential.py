@@ -259,22 +259,17 @@ def polygamma_of(x, /, n):
 polygamma_of.derivative(x=lambda g, x, n: g * polygamma_of(x, n + 1))
 
 
-@composite(method=False)
+@composite
 def polygamma(n, input):
-    """The n-th derivative of :func:`digamma`; ``x.polygamma(n)`` is the method.
+    """The n-th derivative of :func:`digamma`. As a method, ``x.polygamma(n)``, it is called the other way round.
 
     Raises
     ------
     RuntimeError
         If n is negative.
     """
+    if isinstance(n, Tensor):
+        n, input = input, n
     if n < 0:
         raise RuntimeError(f"polygamma: polygamma(n, x) does not support negative n, got n={n}.")
     return polygamma_of(input, n)
-
-
-def _polygamma_method(self, n):
-    return polygamma(n, self)
-
-
-Tensor.polygamma = _polygamma_method  # type: ignore[attr-defined]

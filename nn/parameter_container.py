@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tinygrad_edu.nn.module import Module, indented, layout
+from tinygrad_edu.nn.module import Module, layout
 from tinygrad_edu.nn.parameter import Parameter
 from tinygrad_edu.tensor import Tensor
 
@@ -41,7 +41,7 @@ class _Parameters(Module):
 
     def __repr__(self) -> str:
         rows = self.extra_repr()
-        return layout(self._get_name(), [], [indented(row) for row in rows.split("\n")] if rows else [])
+        return layout(self._get_name(), [], rows.split("\n") if rows else [])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(f"{type(self).__name__} should not be called: it holds parameters, it is not a layer.")

@@ -1,0 +1,5 @@
+"""Helpers around modules: limiting gradients, all parameters as one vector, folding batch norm away."""
+
+from tinygrad_edu.nn.utils.clip_grad import *  # noqa: F403
+from tinygrad_edu.nn.utils.convert_parameters import *  # noqa: F403
+from tinygrad_edu.nn.utils.fusion import *  # noqa: F403

@@ -1,0 +1,135 @@
+"""Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict: as lists and dictionaries, and as PyTorch prints them."""
+
+from collections import OrderedDict
+
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+
+
+def test_sequential_runs_in_order():
+    model = nn.Sequential(OrderedDict(a=nn.Linear(2, 3), b=nn.ReLU()))
+    assert model(tg.zeros(1, 2)).shape == (1, 3)
+    assert model.a is model[0]
+    assert [n for n, _ in model.named_children()] == ["a", "b"]
+    assert nn.Sequential()(5) == 5
+
+
+def test_sequential_as_a_list():
+    layers = [nn.Linear(1, 1), nn.ReLU(), nn.Tanh(), nn.Sigmoid()]
+    model = nn.Sequential(*layers)
+    assert list(model) == layers
+    assert model[-1] is layers[-1]
+    assert list(model[1:3]) == layers[1:3]
+    model[1] = nn.ELU()
+    assert isinstance(model[1], nn.ELU)
+    del model[1]
+    assert list(model._modules) == ["0", "1", "2"]
+    assert model.pop(0) is layers[0]
+    model.append(layers[0]).insert(1, layers[1]).extend([nn.GELU()])
+    assert [type(m).__name__ for m in model] == ["Tanh", "ReLU", "Sigmoid", "Linear", "GELU"]
+    assert len(model + nn.Sequential(nn.ReLU())) == 6
+    assert len(nn.Sequential(nn.ReLU()) * 3) == len(3 * nn.Sequential(nn.ReLU())) == 3
+    with pytest.raises(IndexError, match="index 9 is out of range: this Sequential holds 5 modules"):
+        model[9]
+    with pytest.raises(
+        TypeError, match=r"relu is not a Module subclass\. Fix: nn\.ReLU\(\) is a layer, F\.relu is a function"
+    ):
+        nn.Sequential(nn.Linear(1, 1), nn.functional.relu)
+
+
+def test_module_list():
+    layers = [nn.Linear(1, 1) for _ in range(3)]
+    held = nn.ModuleList(layers)
+    assert list(held) == layers
+    assert list(held[:2]) == layers[:2]
+    held.insert(1, extra := nn.ReLU())
+    assert list(held) == [layers[0], extra, *layers[1:]]
+    held += [nn.Tanh()]
+    del held[1:3]
+    assert [type(m).__name__ for m in held] == ["Linear", "Linear", "Tanh"]
+    assert list(held._modules) == ["0", "1", "2"]
+    assert len(held + layers) == 6
+    assert len(list(held.parameters())) == 4
+    with pytest.raises(NotImplementedError, match="E121 in ModuleList"):
+        held(tg.zeros(1))
+    with pytest.raises(TypeError, match="iterable"):
+        held.extend(3)
+
+
+def test_module_dict():
+    held = nn.ModuleDict({"a": nn.ReLU(), "b": nn.Linear(1, 1)})
+    held["c"] = nn.Tanh()
+    held.update([("a", nn.ELU())])
+    assert list(held) == list(held.keys()) == ["a", "b", "c"]
+    assert isinstance(held["a"], nn.ELU)
+    assert "b" in held
+    assert [k for k, v in held.items() if isinstance(v, nn.Linear)] == ["b"]
+    assert isinstance(held.pop("b"), nn.Linear)
+    del held["a"]
+    assert len(held) == 1
+    with pytest.raises(KeyError):
+        held["a"]
+    held.clear()
+    assert list(held.values()) == []
+
+
+def test_parameter_containers():
+    weights = nn.ParameterList([tg.zeros(2), nn.Parameter(tg.ones(3))])
+    weights.append(tg.zeros(1))
+    assert [type(w) for w in weights] == [nn.Parameter] * 3
+    assert len(list(weights.parameters())) == 3
+    assert weights[-1].shape == (1,)
+    assert len(weights[1:]) == 2
+    weights[0] = tg.ones(5)
+    assert list(weights.state_dict()) == ["0", "1", "2"]
+    assert weights[0].shape == (5,)
+    with pytest.raises(TypeError, match=r"ParameterList\(\[tensor\]\)"):
+        nn.ParameterList(tg.zeros(2))
+    named = nn.ParameterDict({"a": tg.zeros(2)})
+    named["b"] = tg.zeros(3)
+    assert list(named) == ["a", "b"]
+    assert named.get("z", 7) == 7
+    assert named.setdefault("c", tg.zeros(1)) is named["c"]
+    assert len(list(named.parameters())) == 3
+    assert named.pop("a").shape == (2,)
+    del named["b"]
+    assert "b" not in named
+    named.clear()
+    assert len(named) == 0
+    with pytest.raises(RuntimeError, match="not a layer"):
+        named(3)
+
+
+def test_printed_forms():
+    torch = pytest.importorskip("torch")
+
+    def build(nn):
+        return [
+            nn.Sequential(),
+            nn.ModuleList(),
+            nn.ModuleList([nn.Linear(1, 2), nn.Linear(1, 2), nn.ReLU(), nn.Linear(1, 2)]),
+            nn.ModuleList([nn.Sequential(nn.ReLU(), nn.Tanh())] * 2),
+            nn.ModuleDict({"x": nn.Sequential(nn.Linear(2, 2), nn.ModuleDict({"y": nn.Tanh()}))}),
+        ]
+
+    for ours, theirs in zip(build(nn), build(torch.nn), strict=True):
+        assert repr(ours) == repr(theirs)
+    ours = repr(nn.ParameterList([tg.zeros(2, 3), 3]))
+    assert ours.replace("tinygrad_edu", "torch") == repr(torch.nn.ParameterList([torch.zeros(2, 3), 3]))
+
+    def lines(nn):
+        class Block(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.missing = None
+                self.register_module("none", None)
+                self.layer = nn.Linear(1, 1)
+
+            def extra_repr(self):
+                return "two\nlines"
+
+        return repr(Block())
+
+    assert lines(nn) == lines(torch.nn)

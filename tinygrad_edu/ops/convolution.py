@@ -8,7 +8,8 @@ every order, and the transposed convolution is `convolution_input` itself.
 from collections.abc import Sequence
 
 from tinygrad_edu import kernels
-from tinygrad_edu.errors import DtypeError, ShapeError, message
+from tinygrad_edu.errors import ShapeError, message
+from tinygrad_edu.ops.matmul import mixed_dtypes
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import sum_along
 from tinygrad_edu.ops.shape import squeeze, unsqueeze
@@ -175,20 +176,10 @@ def check_weight(weight, spatial: int, op: str) -> None:
 
 
 def check_same_dtype(op: str, **tensors: Tensor | None) -> None:
-    """Raise E109 unless all tensors have one dtype; names the odd one."""
-    kinds = {name: t.dtype for name, t in tensors.items() if t is not None}
-    if len(set(kinds.values())) > 1:
-        listed = ", ".join(f"{name} is {kind.name}" for name, kind in kinds.items())
-        wide = next((name for name, kind in kinds.items() if kind.name == "float64"), next(iter(kinds)))
-        note = " (NumPy makes float64 unless told otherwise)" if kinds[wide].name == "float64" else ""
-        raise DtypeError(
-            message(
-                "E109",
-                op,
-                f"expected {' and '.join(kinds)} to have the same dtype, but {listed}{note}.",
-                f"{wide}.float() makes float32.",
-            )
-        )
+    """Raise E109 unless all tensors have one dtype."""
+    given = {name: t for name, t in tensors.items() if t is not None}
+    if len({t.dtype for t in given.values()}) > 1:
+        raise mixed_dtypes(op, **given)
 
 
 def check_channels(input, channels: int, weight_shape, groups: int, bias, op: str) -> None:

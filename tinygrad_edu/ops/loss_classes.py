@@ -73,6 +73,8 @@ def _wrong_class(op: str, ids: np.ndarray, value: int, place: tuple[int, ...], c
         return message("E107", op, facts + ", which looks 1-based.", "target - 1.")
     if low >= 0 and 100 < high <= 255:
         return message("E107", op, facts + ", which looks like pixel values.", "pass the labels, not the image.")
+    if low < 0:
+        return message("E107", op, facts + ".", f"numbers from 0 on; ignore_index={low} leaves {low} out.")
     return message("E107", op, facts + ".", f"give the model {high + 1} outputs, or correct the labels.")
 
 
@@ -172,7 +174,7 @@ def cross_entropy(
     """
     expect_tensors("cross_entropy", input=input, target=target)
     if _made_by_softmax(input):
-        _warn_of_softmax("E105", "cross_entropy", "it takes the softmax itself, so it would be taken twice.")
+        _warn_of_softmax("E105", "cross_entropy", "cross_entropy takes the softmax itself, so it is taken twice.")
     reduction = reduction_of(reduction, size_average, reduce)
     x, t = input._data, target._data
     if reduction == "mean" and weight is None and not label_smoothing and _is_plain(x, t, ignore_index):
@@ -260,7 +262,9 @@ def nll_loss(
     """
     expect_tensors("nll_loss", input=input, target=target)
     if _made_by_softmax(input):
-        _warn_of_softmax("E106", "nll_loss", "it wants log-probabilities; of probabilities it makes a negative loss.")
+        _warn_of_softmax(
+            "E106", "nll_loss", "nll_loss wants log-probabilities; of probabilities it makes a negative loss."
+        )
     explain_target("nll_loss", input, target)
     return _nll(input, target, weight, ignore_index, reduction_of(reduction, size_average, reduce), "nll_loss")
 

@@ -26,8 +26,8 @@ def mixed_dtypes(op: str, **tensors: Tensor) -> DtypeError:
     origin = tensors[odd].grad_fn
     came = f" {odd} is the result of {origin.op.name}." if origin is not None else ""
     if kinds[odd] == "float64" and origin is None:
-        came = f" {odd} was made as float64: NumPy's numbers are, unless told otherwise."
-    facts = f"expected m1 and m2 to have the same dtype, but {listed}.{came}"
+        came = f" {odd} is float64, as NumPy's numbers are unless told otherwise."
+    facts = f"expected {' and '.join(tensors)} to have the same dtype, but {listed}.{came}"
     return DtypeError(message("E109", op, facts, f"{odd}.float() makes float32."))
 
 

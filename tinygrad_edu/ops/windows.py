@@ -10,6 +10,7 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = ["as_image", "as_sizes", "sizes_so_far", "too_large"]
 
+_NAMES = {"convolution": "conv2d", "window_max": "max_pool2d", "window_mean": "avg_pool2d"}  # as users call them
 _AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 
 
@@ -50,7 +51,7 @@ def as_image(input: Any, spatial: int, op: str) -> tuple[Any, bool]:
 def too_large(input: Any, padded: Sequence[int], kernel: Sequence[int], op: str) -> ShapeError:
     """Compose E114: the kernel does not fit into the padded input; tells how the input came to be so small."""
     chain = sizes_so_far(input.node)
-    story = f" Sizes so far: {chain}." if chain else ""
+    story = f" Sizes so far: {chain} -> {_by(input.shape[-len(kernel) :])}." if chain else ""
     facts = (
         f"Kernel size can't be greater than actual input size: calculated padded input size per channel is "
         f"{_by(padded)} and the kernel covers {_by(kernel)}.{story}"
@@ -65,7 +66,7 @@ def sizes_so_far(node: Node | None) -> str:
         if "x_shape" in node.op.reads and node.saved is not None:
             shape = node.saved[node.op.reads.index("x_shape")]
             if len(shape) == 4:
-                steps.append(f"{_by(shape[2:])} -> {node.op.name}")
+                steps.append(f"{_by(shape[2:])} -> {_NAMES.get(node.op.name, node.op.name)}")
         node = node.parents[0] if node.parents else None
     return " -> ".join(reversed(steps))
 

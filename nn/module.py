@@ -201,6 +201,23 @@ class Module(Conversions):
                         seen.add(member)
                     yield (f"{path}.{name}" if path else name), member
 
+    def _collect(self, kind: str, found: dict, seen: set) -> dict:
+        """Gather the parts of one kind without their names, as the keys of `found`: several times faster than with them."""
+        seen.add(self)
+        home, children = self.__dict__, []
+        for name, this in home["_kinds"].items():
+            member = home[name]
+            if member is None:
+                continue
+            if this == kind:
+                found[member] = None
+            elif this == MODULE and member not in seen:
+                children.append(member)
+        for child in children:
+            if child not in seen:
+                child._collect(kind, found, seen)
+        return found
+
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
@@ -210,7 +227,10 @@ class Module(Conversions):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Iterate over the parameters: what an optimizer is given."""
-        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+        mistakes.look_for_plain_containers(self)
+        if not recurse:
+            return (parameter for _, parameter in self._own(PARAMETER))
+        return iter(list(self._collect(PARAMETER, {}, set())))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -270,7 +290,7 @@ class Module(Conversions):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or with ``set_to_none=False`` fill them with zeros."""
-        for _, parameter in self._named_members(PARAMETER, "", True, True):
+        for parameter in self._collect(PARAMETER, {}, set()):
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:

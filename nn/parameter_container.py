@@ -36,7 +36,7 @@ class _Parameters(Module):
                 what = f"{what} containing: [{value.dtype} of size {size}]"
             else:
                 what = f"Object of type: {what}"
-            rows.append(f"({name}): {what}")
+            rows.append(f"  ({name}): {what}")
         return "\n".join(rows)
 
     def __repr__(self) -> str:

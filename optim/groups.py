@@ -106,11 +106,11 @@ def pack(param_groups: list[Group], state: Mapping[Tensor, dict]) -> dict[str, A
         for p in group["params"]:
             numbers.setdefault(id(p), len(numbers))
         packed.append({**group, "params": [numbers[id(p)] for p in group["params"]]})
-    entries = {
-        numbers[id(p)]: {k: _step_as_tensor(v) if k == "step" else v for k, v in kept.items()}
-        for p, kept in state.items()
-        if kept and id(p) in numbers
-    }
+    entries = {}
+    for p, kept in state.items():
+        known = {k: _step_as_tensor(v) if k == "step" else v for k, v in kept.items() if v is not None}
+        if known and id(p) in numbers:
+            entries[numbers[id(p)]] = known
     return {"state": dict(sorted(entries.items())), "param_groups": packed}
 
 
@@ -133,7 +133,7 @@ def unpack(packed: Mapping[str, Any], mine: list[Group]) -> tuple[list[Group], d
         for key, p in zip(old["params"], new["params"], strict=True):
             kept = packed["state"].get(key, packed["state"].get(str(key)))
             if kept:
-                state[p] = {k: _taken_over(k, v, p) for k, v in kept.items()}
+                state[p] = {k: _taken_over(k, v, p) for k, v in kept.items() if v is not None}
     return groups, state
 
 

@@ -14,6 +14,7 @@ from tinygrad_edu.errors import teach
 from tinygrad_edu.grad_mode import enable_grad
 from tinygrad_edu.graph import HookHandle
 from tinygrad_edu.memory import note_write
+from tinygrad_edu.mistakes import suspicions, voice_suspicions
 from tinygrad_edu.optim import groups
 from tinygrad_edu.tensor import Tensor, wrap
 
@@ -41,6 +42,8 @@ class Optimizer:
     """
 
     _step_hooks: tuple[list, list] | None = None
+    _last_gradient: np.ndarray | None = None  # of the last parameter, as the last step saw it, and its first element
+    _last_value = 0.0
 
     def __init__(self, params: Any, defaults: dict[str, Any]):
         if defaults.get("differentiable"):
@@ -119,6 +122,29 @@ class Optimizer:
             )
         self._stepped, self._dropped = bool(written), False
         self._steps += 1
+        self._notice_old_gradients(name)
+        if suspicions:
+            voice_suspicions(self)
+
+    def _notice_old_gradients(self, name: str) -> None:
+        """Warn (E301) when the last parameter's gradient is still the array of the step before, with more added to it.
+
+        An array that nobody has looked at as a Tensor cannot have been cleared in place, and one that was forgotten is another object.
+        """
+        leaf = self.param_groups[-1]["params"][-1].node
+        total = None if leaf is None else leaf.total
+        if total.__class__ is not np.ndarray or not total.size:
+            self._last_gradient = None
+            return
+        value = total.item(0)
+        if total is self._last_gradient and value != self._last_value and self._last_value == self._last_value:
+            teach(
+                "E301",
+                name,
+                "the gradients of the step before were not forgotten: backward() added the new ones to them, so the step went along a sum.",
+                "optimizer.zero_grad() before every backward(), or after every step().",
+            )
+        self._last_gradient, self._last_value = total, value
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients; with ``set_to_none=False`` fill them with zeros instead.
@@ -134,7 +160,7 @@ class Optimizer:
                         found, leaf.total = True, None
                 elif parameter.grad is not None:
                     parameter.grad = None if set_to_none else wrap(np.zeros_like(parameter.array()))
-        self._dropped, self._stepped = found and not self._stepped, False
+        self._dropped, self._stepped, self._last_gradient = found and not self._stepped, False, None
 
     # ---- hooks ------------------------------------------------------------------------------------------------------------
     def register_step_pre_hook(self, hook: Callable) -> HookHandle:

@@ -10,6 +10,8 @@ from tinygrad_edu.tensor import wrap
 
 __all__ = ["SGD"]
 
+SMALL = 4096  # below this many elements, NumPy's two passes cost less than calling a kernel
+
 
 class SGD(Optimizer):
     """p = p - lr * d, where d is the gradient g, or with momentum the velocity v.
@@ -66,15 +68,21 @@ class SGD(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
+    def start(self, p: np.ndarray, group: dict[str, Any]) -> State:
+        """Begin without a velocity: the first step makes one, if there is momentum."""
+        return {"momentum_buffer": None}
+
     def update(self, p: np.ndarray, g: np.ndarray, state: State, group: dict[str, Any]) -> None:
         """Take one step."""
-        momentum, velocity, first = group["momentum"], None, False
-        if momentum:
-            first = "momentum_buffer" not in state
-            if first:
-                state["momentum_buffer"] = wrap(np.empty_like(p))
-            velocity = state["momentum_buffer"]._data
+        momentum = group["momentum"]
+        if not momentum and p.size < SMALL and not group["weight_decay"]:
+            p -= (-group["lr"] if group["maximize"] else group["lr"]) * g
+            return
+        velocity, first = state["momentum_buffer"], False
+        if momentum and velocity is None:
+            velocity, first = wrap(np.empty_like(p)), True
+            state["momentum_buffer"] = velocity
         kernels.sgd_step(
-            p, g, velocity, group["lr"], momentum, group["dampening"], group["weight_decay"], group["nesterov"],
-            group["maximize"], first,
+            p, g, velocity._data if momentum else None, group["lr"], momentum, group["dampening"], group["weight_decay"],
+            group["nesterov"], group["maximize"], first,
         )  # fmt: skip

@@ -41,7 +41,7 @@ def build_record(op: "Primitive") -> Callable:
     world = function.__globals__
     world.update(
         Tensor=p.Tensor, Node=p.Node, new=object.__new__, tick=p.tick, mode=p.mode, observers=p.observers, notify=p.notify,
-        constant=p.constant, promoted=p.promoted, as_float=p.as_float, track_view=p.track_view, forward=op.forward,
+        constant=p.constant, promoted=p.promoted, as_float=p.as_float, track_view=p.track_view, ndarray=p.np.ndarray, forward=op.forward,
     )  # fmt: skip
     made = _compile(op, record_source(op), dict(world), op.name)
     function.__defaults__, function.__kwdefaults__ = made.__defaults__, made.__kwdefaults__
@@ -118,6 +118,8 @@ def record_source(op: "Primitive") -> str:
             put(f"        if not ({mixed}):")
             put(f"            {names} = promoted({names})")
             put("            " + "; ".join(f"{data[a]} = {publics[own.index(a)]}._data" for a in op.mixes))
+    if op.view:  # a NumPy number has no memory to share: give it some
+        put(f"        if {data[own[0]]}.__class__ is not ndarray: {data[own[0]]} = {publics[0]}.array()")
     if op.float_result:
         test = " and ".join(f"{data[a]}.dtype.kind == 'f'" for a in own)
         put(f"        if not ({test}):")

@@ -19,8 +19,9 @@ def diagonal(x, /, offset=0, dim1=0, dim2=1):
     first, second = normalize_dim(dim1, x.ndim, "diagonal"), normalize_dim(dim2, x.ndim, "diagonal")
     if first == second:
         raise RuntimeError(f"diagonal: diagonal dimensions cannot be identical {dim1}, {dim2}.")
-    view = np.asarray(x).diagonal(offset, first, second)
-    view.flags.writeable = True  # NumPy marks diagonals read-only; here they are ordinary views
+    whole = np.asarray(x)
+    view = whole.diagonal(offset, first, second)
+    view.flags.writeable = whole.flags.writeable  # NumPy marks diagonals read-only; here they are ordinary views
     return view
 
 

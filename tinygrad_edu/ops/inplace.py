@@ -110,7 +110,7 @@ def refuse_leaf(tensor: Tensor, name: str) -> None:
 def writable(tensor: Tensor, name: str) -> np.ndarray:
     """Return the tensor's memory, refusing an expanded tensor, where one cell stands for several elements."""
     array = tensor.array()
-    if any(n > 1 and step == 0 for n, step in zip(array.shape, array.strides, strict=True)):
+    if array.size and any(n > 1 and step == 0 for n, step in zip(array.shape, array.strides, strict=True)):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory location "
             f"(an expanded tensor of shape {tuple(array.shape)}). Fix: x = x.clone() before performing the operation."

@@ -3,6 +3,8 @@
 The common case of a mean over matching shapes is fused with its gradient into one kernel; everything else is composed.
 """
 
+import math
+
 import numpy as np
 
 from tinygrad_edu import kernels
@@ -29,8 +31,8 @@ def mse_mean(x, y, /, work):
 
 
 mse_mean.derivative(
-    x=lambda g, x, y, x_shape: g * (x - y) * (2.0 / max(1, np.prod(x_shape))),
-    y=lambda g, x, y, x_shape: g * (y - x) * (2.0 / max(1, np.prod(x_shape))),
+    x=lambda g, x, y, x_shape: g * (x - y) * (2.0 / max(1, math.prod(x_shape))),
+    y=lambda g, x, y, x_shape: g * (y - x) * (2.0 / max(1, math.prod(x_shape))),
 )
 
 

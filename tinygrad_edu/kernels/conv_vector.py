@@ -1,8 +1,9 @@
 """Convolution of float32 images straight from the image: no columns are ever written to memory.
 
-The output of one image is cut into vectors of neighbouring pixels. For one of them, and for filter weight (c, u, v), the
-pixels needed lie side by side in the image too, at a distance that depends on (c, u, v) only: a table of these
+The output of one image is cut into vectors of neighbouring pixels. For one of them, and for filter weight (c, u, v),
+the pixels needed lie side by side in the image too, at a distance that depends on (c, u, v) only: a table of these
 distances replaces the columns. A tile of several channels by two pixel vectors is then one run of a micro-kernel.
+Where rows are too short to fill vectors, the vectors run over the output channels instead.
 
 To have pixels side by side with any stride, and no borders to care about, the image is first copied into a work array
 with its zero padding; with a stride of s, pixels that are s apart are put next to each other there ("phases").
@@ -46,7 +47,7 @@ class Plan(NamedTuple):
     out_hw: Pair
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Plan:
     oh, ow = conv_output_hw(hw, kernel, stride, padding, dilation)
     (sh, sw), (dh, dw) = stride, dilation
@@ -59,14 +60,16 @@ def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
 
     window = [place(c, u * dh, v * dw) for c in range(channels) for u in range(kernel[0]) for v in range(kernel[1])]
     window += [0] * (-len(window) % (LOOSE_ROWS * DOT_COLUMNS))
-    pixels = [4 * (i * columns + j) for i in range(oh) for j in range(ow)]
-    vectors = [
-        (4 * (i * ow + j), 4 * (i * columns + j), min(LANES, ow - j)) for i in range(oh) for j in range(0, ow, LANES)
-    ]
-    if len(vectors) % 2:
-        vectors.append((*vectors[-1][:2], 0))
+    i, j = np.arange(oh)[:, None], np.arange(ow)
+    pixels = 4 * (i * columns + j)
+    starts = j[::LANES]
+    vectors = np.stack(
+        np.broadcast_arrays(4 * (i * ow + starts), 4 * (i * columns + starts), np.minimum(LANES, ow - starts)), -1
+    ).reshape(-1, 3)
+    if len(vectors) % 2:  # tiles take two: one more, without lanes
+        vectors = np.concatenate([vectors, vectors[-1:] * [1, 1, 0]])
     layout = (rows, columns, *stride, *padding)
-    return Plan(layout, plane, *(np.array(table, np.int64) for table in (window, pixels, vectors)), (oh, ow))
+    return Plan(layout, plane, *(np.array(t, np.int64) for t in (window, pixels.ravel(), vectors)), (oh, ow))
 
 
 def forward_suits(x: np.ndarray, w: np.ndarray) -> bool:
@@ -143,7 +146,7 @@ def _by_channels(x, filters, bias, y, plan: Plan):
 
 
 def input_grad(g: np.ndarray, w: np.ndarray, padding: Pair, dilation: Pair, groups: int) -> np.ndarray:
-    """The gradient of a stride-1 convolution's image: g convolved with the mirrored filters, input and output swapped."""
+    """The gradient of a stride-1 convolution's image: g convolved with the mirrored filters, channels swapped."""
     oc, cg, kh, kw = w.shape
     mirrored = w.reshape(groups, oc // groups, cg, kh, kw)[..., ::-1, ::-1].swapaxes(1, 2)
     filters = np.ascontiguousarray(mirrored).reshape(groups * cg, oc // groups, kh, kw)
@@ -156,8 +159,8 @@ def strided_input_grad(
 ) -> np.ndarray:
     """The same for a stride of s: pixels s apart met the same filter weights, so each of s*s phases is one convolution.
 
-    Padded pixel y met filter row u in output row i where y = i*s + u; so y = q*s + r only meets the rows u = r + t*s, in
-    output row i = q - t: phase r of the gradient is g convolved with every s-th filter row, beginning with the r-th.
+    Padded pixel y met filter row u in output row i where y = i*s + u; so y = q*s + r only meets the rows u = r + t*s,
+    in output row i = q - t: phase r of the gradient is g convolved with every s-th filter row from the r-th on.
     """
     n, (h, width), (sh, sw), (ph, pw) = g.shape[0], input_hw, stride, padding
     gx = np.zeros((n, w.shape[1] * groups, h, width), np.float32)

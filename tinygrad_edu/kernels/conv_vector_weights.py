@@ -27,8 +27,8 @@ def weight_grad(
 ) -> np.ndarray:
     """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met.
 
-    A tile is LOOSE_ROWS weights by two vectors of output channels, and the long dimension is the pixels of an image. The
-    channels have to lie side by side for that, so each g[n] is transposed.
+    A tile is LOOSE_ROWS weights by two vectors of output channels, and the long dimension is the pixels of an image.
+    The channels have to lie side by side for that, so each g[n] is transposed.
     """
     (n, channels, *hw), oc = x.shape, g.shape[1]
     cg, each = channels // groups, oc // groups

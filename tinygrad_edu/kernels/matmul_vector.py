@@ -1,9 +1,10 @@
 """Matrix products of float32 with the micro-kernels of `vector`.
 
 C = A B is computed in panels of two vectors of columns. The panel of B, at most DEPTH rows of it at a time, is copied
-into a work array, where it lies in one piece and stays in the first-level cache while all rows of A pass over it. Either
-factor may be turned (transposed) without being copied as a whole. Where C has few columns and the sums are long, as in
-the forward pass of a last layer, the rows of A and of the turned B are multiplied as vectors instead (`dot_tile`).
+into a work array, where it lies in one piece and stays in the first-level cache while all rows of A pass over it.
+Either factor may be turned (transposed) without being copied as a whole. Where C has few columns and the sums are
+long, as in the forward pass of a last layer, the rows of A and of the turned B are multiplied as vectors instead
+(`dot_tile`).
 """
 
 from __future__ import annotations

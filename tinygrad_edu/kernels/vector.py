@@ -1,10 +1,10 @@
 """Micro-kernels: the innermost loops of convolution and matrix product, written for the processor's vector registers.
 
-A core multiplies and adds whole registers (16 float32 with AVX-512, 8 with AVX2), two of them per cycle, if it is fed: each
-number loaded must be used several times. So a micro-kernel holds a small tile of the result, R rows by two registers, in
-registers, and runs down the long dimension of the product; every step loads 2 registers of B and R single numbers of A,
-and does 2 R multiply-adds with them. Compilers do not find this form by themselves: the loops below are spelled out as
-LLVM instructions, from which Numba's compiler makes machine code like from any other function.
+A core multiplies and adds whole registers (16 float32 with AVX-512, 8 with AVX2), two of them per cycle, if it is fed:
+each number loaded must be used several times. So a micro-kernel holds a small tile of the result, R rows by two
+registers, in registers, and runs down the long dimension of the product; every step loads 2 registers of B and R single
+numbers of A, and does 2 R multiply-adds with them. Compilers do not find this form by themselves: the loops below are
+spelled out as LLVM instructions, from which Numba's compiler makes machine code like from any other function.
 
 All addresses are plain integers (bytes). What the tiles are used for is in `conv_vector` and `matmul_vector`.
 """
@@ -33,11 +33,11 @@ def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
     """Make a micro-kernel: C[i, v] = start + sum over k of A(i, k) * B(k, v), for i < rows and v = 0, 1.
 
     It takes two tuples of integers. The first says where the result goes: (depth, c, c_next, c_row, lanes0, lanes1,
-    valid, bias, add_to_c), which is how many k there are; the address of c, the distances to its second vector and to its
-    next row; how many lanes of the two vectors and how many rows exist; the address of one starting value per row
-    (with `bias_of_lanes` per lane), or 0; and whether to add to what c holds. The second says where A and B are, as `depth_step` reads it:
-    `depth_step(emit, operands, masks)` returns functions for the addresses of A(i, k) and of the two vectors B(k, .), and
-    the masks to load the latter with.
+    valid, bias, add_to_c), which is how many k there are; the address of c, the distances to its second vector and to
+    its next row; how many lanes of the two vectors and how many rows exist; the address of one starting value per row
+    (with `bias_of_lanes` per lane), or 0; and whether to add to what c holds. The second says where A and B are, as
+    `depth_step` reads it: `depth_step(emit, operands, masks)` returns functions for the addresses of A(i, k) and of the
+    two vectors B(k, .), and the masks to load the latter with.
     """
 
     @intrinsic
@@ -50,19 +50,7 @@ def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
         masks = [emit.first_lanes(lanes0), emit.first_lanes(lanes1)]
         a_address, b_addresses, b_masks = depth_step(emit, cgutils.unpack_tuple(builder, args[1]), masks)
         sums = [[cgutils.alloca_once(builder, VECTOR) for _ in range(2)] for _ in range(rows)]  # become registers
-        with builder.if_else(builder.icmp_signed("!=", bias, INT(0))) as (given, missing):
-            with given:
-                for i in range(rows):
-                    for v in range(2):
-                        if bias_of_lanes:
-                            start = emit.load(emit.add(bias, 4 * LANES * v), masks[v])
-                        else:
-                            start = emit.splat(emit.add(bias, 4 * i))
-                        builder.store(start, sums[i][v])
-            with missing:
-                for i in range(rows):
-                    for v in range(2):
-                        builder.store(ZERO, sums[i][v])
+        _begin(emit, sums, bias, masks, bias_of_lanes)
         with emit.repeat(depth) as k:
             b = [emit.load(address, mask) for address, mask in zip(b_addresses(k), b_masks, strict=True)]
             a = a_address(k)
@@ -70,18 +58,42 @@ def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
                 number = emit.splat(a(i))
                 for v in range(2):
                     builder.store(emit.multiply_add(number, b[v], builder.load(sums[i][v])), sums[i][v])
-        accumulate = builder.icmp_signed("!=", add_to_c, INT(0))
-        for i in range(rows):
-            with builder.if_then(builder.icmp_signed("<", INT(i), valid)):
-                row = emit.add(c, emit.times(c_row, i))
-                for v, address in enumerate((row, emit.add(row, c_next))):
-                    with builder.if_then(accumulate):
-                        old = emit.load(address, masks[v])
-                        builder.store(builder.fadd(builder.load(sums[i][v]), old), sums[i][v])
-                    emit.store(builder.load(sums[i][v]), address, masks[v])
+        _finish(emit, sums, c, c_next, c_row, masks, valid, add_to_c)
         return context.get_dummy_value()
 
     return tile
+
+
+def _begin(emit: Emitter, sums, bias, masks, bias_of_lanes: bool) -> None:
+    """Set the sums to the bias, or to zero if its address is 0."""
+    builder = emit.builder
+    with builder.if_else(builder.icmp_signed("!=", bias, INT(0))) as (given, missing):
+        with given:
+            for i, row in enumerate(sums):
+                for v in range(2):
+                    if bias_of_lanes:
+                        start = emit.load(emit.add(bias, 4 * LANES * v), masks[v])
+                    else:
+                        start = emit.splat(emit.add(bias, 4 * i))
+                    builder.store(start, row[v])
+        with missing:
+            for row in sums:
+                for cell in row:
+                    builder.store(ZERO, cell)
+
+
+def _finish(emit: Emitter, sums, c, c_next, c_row, masks, valid, add_to_c) -> None:
+    """Write the rows and lanes that exist to c, or add them to it."""
+    builder = emit.builder
+    accumulate = builder.icmp_signed("!=", add_to_c, INT(0))
+    for i, cells in enumerate(sums):
+        with builder.if_then(builder.icmp_signed("<", INT(i), valid)):
+            row = emit.add(c, emit.times(c_row, i))
+            for v, address in enumerate((row, emit.add(row, c_next))):
+                with builder.if_then(accumulate):
+                    total = builder.fadd(builder.load(cells[v]), emit.load(address, masks[v]))
+                    builder.store(total, cells[v])
+                emit.store(builder.load(cells[v]), address, masks[v])
 
 
 def _packed_a_scattered_b(rows: int):

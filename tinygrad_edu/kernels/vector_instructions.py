@@ -1,8 +1,8 @@
 """Writing vector instructions: LLVM's language, a few lines at a time, for the micro-kernels in `vector`.
 
-Numba translates Python to LLVM's instructions; an "intrinsic" lets us write some of them ourselves. `Emitter` is a pen for
-that: each of its methods writes one or two instructions into the function being compiled and returns what they result
-in. A vector here is LANES float32, as many as one register of the processor holds.
+Numba translates Python to LLVM's instructions; an "intrinsic" lets us write some of them ourselves. `Emitter` is a pen
+for that: each of its methods writes one or two instructions into the function being compiled and returns what they
+result in. A vector here is LANES float32, as many as one register of the processor holds.
 """
 
 from __future__ import annotations

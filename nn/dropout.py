@@ -8,6 +8,7 @@ References
 """
 
 from tinygrad_edu.nn import functional as F
+from tinygrad_edu.nn.modes import watch
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.tensor import Tensor
 
@@ -20,6 +21,11 @@ class _Dropout(Module):
         if not 0 <= p <= 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
         self.p, self.inplace = p, inplace
+
+    def _watched(self, input: Tensor, out: Tensor) -> Tensor:
+        if self.p:
+            watch(self, input, out)
+        return out
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
@@ -37,39 +43,39 @@ class Dropout(_Dropout):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout(input, self.p, self.training, self.inplace)
+        return self._watched(input, F.dropout(input, self.p, self.training, self.inplace))
 
 
 class Dropout1d(_Dropout):
     """Drop whole channels of (N, C, L) or (C, L) [2]_."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout1d(input, self.p, self.training, self.inplace)
+        return self._watched(input, F.dropout1d(input, self.p, self.training, self.inplace))
 
 
 class Dropout2d(_Dropout):
     """Drop whole channels of images (N, C, H, W) [2]_."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout2d(input, self.p, self.training, self.inplace)
+        return self._watched(input, F.dropout2d(input, self.p, self.training, self.inplace))
 
 
 class Dropout3d(_Dropout):
     """Drop whole channels of volumes (N, C, D, H, W) [2]_."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout3d(input, self.p, self.training, self.inplace)
+        return self._watched(input, F.dropout3d(input, self.p, self.training, self.inplace))
 
 
 class AlphaDropout(_Dropout):
     """Dropout that keeps mean 0 and variance 1, for networks of SELU [3]_."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.alpha_dropout(input, self.p, self.training, self.inplace)
+        return self._watched(input, F.alpha_dropout(input, self.p, self.training, self.inplace))
 
 
 class FeatureAlphaDropout(_Dropout):
     """AlphaDropout of whole channels."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)
+        return self._watched(input, F.feature_alpha_dropout(input, self.p, self.training, self.inplace))

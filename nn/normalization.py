@@ -21,6 +21,7 @@ import numpy as np
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import empty
+from tinygrad_edu.nn.modes import watch
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
 from tinygrad_edu.tensor import Tensor, wrap
@@ -102,9 +103,12 @@ class _BatchNorm(_RunningStatistics):
         if self.training and not self.track_running_stats:
             mean = variance = None
         by_batch = self.training or mean is None
-        return F.batch_norm(
+        out = F.batch_norm(
             input, mean, variance, self.weight, self.bias, by_batch, 0.0 if factor is None else factor, self.eps
         )
+        if self.track_running_stats:
+            watch(self, input, out)
+        return out
 
 
 class BatchNorm1d(_BatchNorm):

@@ -3,6 +3,7 @@
 Nothing here runs on the ordinary path: the evidence is looked for when an error is composed or a suspicious value is read.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu import dtypes
@@ -11,8 +12,10 @@ from tinygrad_edu.errors import GraphError, message, teach, user_frame
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.graph import Leaf, Node
 
-__all__: list[str] = []
+__all__ = ["no_graph", "notice_summed_losses", "suspicions", "voice_suspicions", "warn_of_no_gradient"]
 
+# What to ask of the next optimizer step: called with the optimizer after it, then forgotten. See nn.modes.
+suspicions: list[Callable[[Any], None]] = []
 LONG = 16  # losses of so many backward passes in one sum
 
 
@@ -57,16 +60,22 @@ def no_graph(data: Any) -> GraphError:
     return GraphError(message("E203", "backward", facts + story, fix))
 
 
-def notice_summed_losses(node: Node) -> None:
+def voice_suspicions(optimizer: Any) -> None:
+    """Ask all suspicions about the step that `optimizer` has just made."""
+    asked = suspicions[:]
+    suspicions.clear()
+    for suspicion in asked:
+        suspicion(optimizer)
+
+
+def notice_summed_losses(node: Node | None) -> None:
     """Warn (E207) when `node`, whose number is being read, is the sum of many losses after their backward passes.
 
     After ``loss.backward()`` the values that the graph saved are freed, but its nodes live as long as the loss does. Adding the loss
     itself (not its number) to a running total hangs every batch's nodes on one growing chain. Additions that no backward pass has
     visited, over losses that different passes have already freed, are exactly that: no backward could ever run through them.
     """
-    if node.mark is not None:  # the usual case: a backward pass went through this very tensor
-        return
-    if node.op.name in ("true_divide", "mul"):  # total / n
+    if node is not None and node.op is not None and node.op.name in ("true_divide", "mul"):  # total / n
         node = node.parents[0]
     passes: set[int] = set()
     while node is not None and node.mark is None and not node.is_leaf and node.op.name == "add":

@@ -328,7 +328,7 @@ def new_node(op: Primitive, parents: tuple, saved: tuple, shapes: tuple | None =
 
 def notify(op: Primitive, arguments: tuple, parameters: dict, out: Tensor) -> None:
     """Tell every observer about an executed op."""
-    for observer in observers:
+    for observer in tuple(observers):  # one may leave while it is told
         observer(op.name, arguments, parameters, out)
 
 

@@ -195,8 +195,9 @@ class Tensor:
                 f"item: a Tensor with {self._data.size} elements cannot be converted to Scalar (shape {tuple(self._data.shape)}). "
                 "Fix: reduce it first, e.g. x.mean().item(), or use x.tolist()."
             )
-        if self.node is not None and self.node.op is not None:
-            notice_summed_losses(self.node)
+        node = self.node
+        if node is not None and node.mark is None:  # no backward pass has been here
+            notice_summed_losses(node)
         return self._data.item()
 
     def tolist(self) -> Any:

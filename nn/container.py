@@ -4,7 +4,8 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from tinygrad_edu.nn.module import Module, indented, layout
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.printing import indented, layout
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 

@@ -4,7 +4,7 @@ A module's attributes live in its ``__dict__`` like those of any Python object. 
 ones are parameters, buffers and sub-modules; everything here that walks over weights or layers reads that one dictionary.
 """
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy as np
 from tinygrad_edu.graph import HookHandle
 from tinygrad_edu.nn import hooks, mistakes, state
 from tinygrad_edu.nn.convert import Conversions
+from tinygrad_edu.nn.members import Members
 from tinygrad_edu.nn.parameter import Buffer, Parameter
+from tinygrad_edu.nn.printing import indented, layout
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["Module"]
@@ -374,43 +376,3 @@ class Module(Conversions):
             f"({name}): {indented(repr(self.__dict__[name]))}" for name, k in self._kinds.items() if k == MODULE
         ]
         return layout(self._get_name(), details.split("\n") if details else [], children)
-
-
-def layout(name: str, details: list[str], children: list[str]) -> str:
-    """Arrange a printed module: details alone on one line, everything else one line each."""
-    if not children and len(details) <= 1:
-        return f"{name}({''.join(details)})"
-    return "\n  ".join([f"{name}(", *details, *children]) + "\n)"
-
-
-def indented(text: str) -> str:
-    """Indent every line but the first."""
-    return text.replace("\n", "\n  ")
-
-
-class Members(MutableMapping):
-    """One kind of a module's parts as a dictionary: what ``module._modules`` and its siblings show and change."""
-
-    def __init__(self, module: Module, kind: str):
-        self._module, self._kind = module, kind
-
-    def __getitem__(self, name: str) -> Any:
-        if self._module._kinds.get(name) != self._kind:
-            raise KeyError(name)
-        return self._module.__dict__[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._module._enter(self._kind, name, value)
-
-    def __delitem__(self, name: str) -> None:
-        self[name]
-        delattr(self._module, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([name for name, kind in self._module._kinds.items() if kind == self._kind])
-
-    def __len__(self) -> int:
-        return sum(kind == self._kind for kind in self._module._kinds.values())
-
-    def __repr__(self) -> str:
-        return repr(dict(self))

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tinygrad_edu.nn.module import Module, layout
+from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
+from tinygrad_edu.nn.printing import layout
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["ParameterDict", "ParameterList"]

@@ -261,12 +261,26 @@ def nll_loss(
         As in :func:`cross_entropy`; class numbers only.
     """
     expect_tensors("nll_loss", input=input, target=target)
+    _expect_logarithms(input)
+    explain_target("nll_loss", input, target)
+    return _nll(input, target, weight, ignore_index, reduction_of(reduction, size_average, reduce), "nll_loss")
+
+
+def _expect_logarithms(input: Tensor) -> None:
+    """Warn (E106) where the input of nll_loss was computed, but is not logarithms of probabilities."""
+    node = input.node
+    if node is None or node.is_leaf or node.op.name == "log_softmax_along":
+        return
     if _made_by_softmax(input):
         _warn_of_softmax(
             "E106", "nll_loss", "nll_loss wants log-probabilities; of probabilities it makes a negative loss."
         )
-    explain_target("nll_loss", input, target)
-    return _nll(input, target, weight, ignore_index, reduction_of(reduction, size_average, reduce), "nll_loss")
+    elif input.numel() and input._data.max() > 1e-3:  # a little above 0 may be rounding
+        facts = (
+            f"log-probabilities are never above 0, but the input, a result of {node.op.name}, goes up to {input._data.max():.6g}; "
+            "the loss would have no lower bound."
+        )
+        teach("E106", "nll_loss", facts, "F.log_softmax(input, 1), or cross_entropy on the scores themselves.")
 
 
 def _made_by_softmax(input: Tensor) -> bool:

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -16,6 +16,11 @@ from tinygrad_edu.memory import note_write, version
 from tinygrad_edu.mistakes import no_graph, notice_summed_losses, warn_of_no_gradient
 
 __all__ = ["Size", "Tensor", "is_tensor", "wrap"]
+
+if TYPE_CHECKING:
+    from tinygrad_edu.operations import Operations  # the methods that declaring an op installs
+else:
+    Operations = object
 
 _new = object.__new__
 
@@ -33,7 +38,7 @@ class Size(tuple):
         return f"tinygrad_edu.Size({list(self)})"
 
 
-class Tensor:
+class Tensor(Operations):
     """A multi-dimensional array that remembers how it was computed.
 
     Make one with :func:`tinygrad_edu.tensor`; calling the class itself follows PyTorch's old constructor, where numbers are a

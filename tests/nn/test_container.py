@@ -3,6 +3,8 @@
 from collections import OrderedDict
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
@@ -133,3 +135,36 @@ def test_printed_forms():
         return repr(Block())
 
     assert lines(nn) == lines(torch.nn)
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["append", "insert", "pop", "del", "set", "slice", "extend"]), st.integers(-6, 6)), max_size=12
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, lambda *layers: nn.ModuleList(layers)])
+@given(changes=CHANGES)
+def test_numbered_containers_behave_as_lists(kind, changes):
+    model, twin = kind(nn.ReLU(), nn.Tanh()), []
+    twin += list(model)
+    for change, i in changes:
+        layer, inside = nn.Identity(), -len(twin) <= i < len(twin)
+        if change == "append":
+            model.append(layer)
+            twin.append(layer)
+        elif change == "extend":
+            model.extend([layer, layer])
+            twin.extend([layer, layer])
+        elif change == "insert" and -len(twin) <= i <= len(twin):
+            model.insert(i, layer)
+            twin.insert(i, layer)
+        elif change == "slice":
+            assert list(model[i:]) == twin[i:]
+        elif change == "pop" and inside:
+            assert model.pop(i) is twin.pop(i)
+        elif change == "del" and inside:
+            del model[i], twin[i]
+        elif change == "set" and inside:
+            model[i] = twin[i] = layer
+        assert list(model) == twin
+        assert list(model._modules) == [str(n) for n in range(len(twin))]

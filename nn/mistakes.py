@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,12 @@ def look_for_plain_containers(module: Any) -> None:
     if module.__dict__.get("_looked"):
         return
     module.__dict__["_looked"] = True
+    for where, facts, fix in plain_containers(module):
+        teach("E120", where, facts, fix)
+
+
+def plain_containers(module: Any) -> Iterator[tuple[str, str, str]]:
+    """Find the plain lists and dicts that hide layers or parameters: where, the facts, and the fix."""
     known = set()
     for each in module.modules():
         known.add(each)
@@ -90,7 +97,7 @@ def look_for_plain_containers(module: Any) -> None:
             members = value.values() if isinstance(value, dict) else value
             lost = [m for m in members if _trains(m) and m not in known]
             if lost:
-                _warn_about(f"{path}.{name}" if path else name, each, name, value, lost[0])
+                yield _hidden(f"{path}.{name}" if path else name, each, name, value, lost[0])
 
 
 def _trains(value: Any) -> bool:
@@ -102,16 +109,14 @@ def _trains(value: Any) -> bool:
     )
 
 
-def _warn_about(path: str, owner: Any, name: str, container: Any, example: Any) -> None:
+def _hidden(path: str, owner: Any, name: str, container: Any, example: Any) -> tuple[str, str, str]:
     tensors = isinstance(example, Tensor)
     kind = ("Parameter" if tensors else "Module") + ("Dict" if isinstance(container, dict) else "List")
-    teach(
-        "E120",
-        f"{type(owner).__name__}.{name}",
+    facts = (
         f"{'parameters' if tensors else 'layers'} held in a plain {type(container).__name__} ({path}) are invisible to parameters(), "
-        "so they would not train, nor be saved.",
-        f"self.{name} = nn.{kind}(...).",
+        "so they would not train, nor be saved."
     )
+    return f"{type(owner).__name__}.{name}", facts, f"self.{name} = nn.{kind}(...)."
 
 
 def name_the_layer(error: Exception, module: Any) -> None:

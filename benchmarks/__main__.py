@@ -89,7 +89,7 @@ def write(report: dict, results: list[Result], folder: Path) -> str:
     rows = [dataclasses.asdict(result) | {"us": result.us} for result in results]
     (folder / "benchmark.json").write_text(json.dumps(report | {"results": rows}, indent=1) + "\n")
     for threads in dict.fromkeys(result.threads for result in results):
-        draw(results, threads, folder / f"benchmark-{threads}-threads.png")
+        draw(results, threads, folder / f"benchmark-{threads}-threads.svg")
     return text
 
 

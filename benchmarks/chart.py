@@ -45,5 +45,5 @@ def draw(results: list[Result], threads: int, path: Path) -> bool:
     cores = "one core" if threads == 1 else f"{threads} cores"
     axes.set_xlabel(f"times PyTorch eager's speed on {cores} (1x = PyTorch, right is faster)")
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, metadata={"Date": None})
     return True

@@ -211,6 +211,9 @@ REGRESSION = [
 CLASSIFICATION = [
     ours("class_pick", (one((3, 4)),), lambda x: loss_classes.class_pick(x, np.array([1, 0, 3])),
          reference=lambda x: x[[0, 1, 2], [1, 0, 3]]),
+    ours("class_mean", (one((3, 4)),), lambda x: loss_classes.class_mean(x, np.array([1, 0, 3])),
+         reference=lambda x: -x[[0, 1, 2], [1, 0, 3]].mean()),
+    ours("binary_entropy_mean", (one((4, 3), **PROBABILITY),) * 2, loss_binary.binary_entropy_mean),
     ours("class_put", (one((3,)),), lambda y: loss_classes.class_put(y, np.array([1, 0, 3]), (3, 4))),
     ours("cross_entropy_mean", (one((5, 4)), whole(4, (5,))), lambda x, t: loss_classes.cross_entropy_mean(x, t, Workspace())),
     *(functional("cross_entropy", (LOGITS, CLASSES), reduction=r, label_smoothing=s)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinygrad_edu.ops.pooling import MaxPool, plane_gather
+from tinygrad_edu.ops.reduction import mean_along
 from tinygrad_edu.ops.shape import reshape_to, squeeze
 from tinygrad_edu.ops.windows import as_image
 from tinygrad_edu.primitive import composite, primitive
@@ -64,8 +65,12 @@ def _output_size(output_size: Sizes, image: Tensor, spatial: int, op: str) -> tu
 
 def _adaptive_mean(input: Tensor, output_size: Sizes, spatial: int, op: str) -> Tensor:
     image, batched = as_image(input, spatial, op)
-    for dim, size in enumerate(_output_size(output_size, image, spatial, op), 2):
-        image = adaptive_mean(image, dim, size)
+    sizes = _output_size(output_size, image, spatial, op)
+    if all(size == 1 for size in sizes):
+        image = mean_along(image, tuple(range(2, 2 + spatial)), True)
+    else:
+        for dim, size in enumerate(sizes, 2):
+            image = adaptive_mean(image, dim, size)
     return image if batched else squeeze(image, 0)
 
 

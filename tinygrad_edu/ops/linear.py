@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.ops.matmul import matmul, mixed_dtypes
+from tinygrad_edu.ops.matmul import KERNEL_PAYS, matmul, mixed_dtypes
 from tinygrad_edu.ops.reduction import sum_to
 from tinygrad_edu.ops.shape import reshape_to, transpose
 from tinygrad_edu.primitive import primitive
@@ -63,7 +64,9 @@ def linear(x, w, bias=None, /):
     """
     if x.dtype != w.dtype or (bias is not None and bias.dtype != x.dtype):
         raise ValueError("dtype")
-    if x.ndim == 2:
+    if x.ndim == 2 and w.ndim == 2:
+        if x.shape[0] * w.size >= KERNEL_PAYS and (bias is None or bias.shape == w.shape[:1]):
+            return kernels.linear_forward(x, w, bias, None)
         y = x.dot(w.T)
     elif x.ndim == 0 or w.ndim != 2:
         raise ValueError("shape")
@@ -89,15 +92,25 @@ linear.derivative(
 )
 
 
+def _column_sums(g):
+    """Sum the rows of a matrix; with many short rows a product with ones is the quicker way."""
+    if g.shape[0] < 64 or g.dtype.char not in "fd":
+        return np.add.reduce(g, 0)
+    return np.ones(g.shape[0], g.dtype).dot(g)
+
+
 def _backward(g, needs, x, w, bias_shape):
     """The rules above on arrays: two products of matrices and a sum of rows."""
     if x.ndim != 2:
         rows = math.prod(x.shape[:-1])
         gx, gw, gb = _backward(g.reshape(rows, w.shape[0]), needs, x.reshape(rows, w.shape[1]), w, bias_shape)
         return (None if gx is None else gx.reshape(x.shape)), gw, gb
-    gx = g.dot(w) if needs[0] else None
-    gw = g.T.dot(x) if needs[1] else None
-    gb = np.add.reduce(g, 0) if needs[2] else None
+    if g.shape[0] * w.size >= KERNEL_PAYS:
+        gx, gw, gb = kernels.linear_backward(g, x, w, None, None, needs)
+    else:
+        gx = g.dot(w) if needs[0] else None
+        gw = g.T.dot(x) if needs[1] else None
+        gb = _column_sums(g) if needs[2] else None
     if gb is not None and gb.shape != bias_shape:
         gb = np.add.reduce(gb, keepdims=True).reshape(bias_shape)
     return gx, gw, gb

@@ -1,5 +1,7 @@
 """Losses of yes and no: cross-entropy of single probabilities, or of the logits that a sigmoid makes them from."""
 
+import math
+
 import numpy as np
 
 from tinygrad_edu import kernels
@@ -32,6 +34,19 @@ binary_entropy.derivative(
 )
 
 
+@primitive(method=False, names=("input", "target"), node_name="BinaryCrossEntropyBackward0")
+def binary_entropy_mean(x, y, /):
+    """The mean of :func:`binary_entropy`."""
+    losses = binary_entropy.op.forward(x, y)
+    return np.add.reduce(losses, None) / x.dtype.type(max(1, losses.size)) if losses.size else x.dtype.type(np.nan)
+
+
+binary_entropy_mean.derivative(
+    x=lambda g, x, y, x_shape: g * (1.0 / max(1, math.prod(x_shape))) * (x - y) / clamp_to((1.0 - x) * x, 1e-12, None),
+    y=lambda g, x, x_shape: g * (1.0 / max(1, math.prod(x_shape))) * (log1p(-x) - log(x)),
+)
+
+
 @composite(method=False)
 def binary_cross_entropy(
     input: Tensor,
@@ -61,13 +76,16 @@ def binary_cross_entropy(
     expect_tensors(op, input=input, target=target)
     _require_one_shape(op, input, target)
     x = input._data
-    if x.size and not (x.min() >= 0 and x.max() <= 1):
+    if x.size and not (np.minimum.reduce(x, None) >= 0 and np.maximum.reduce(x, None) <= 1):
         raise RuntimeError(
             f"{op}: all elements of input should be between 0 and 1, but they go from {x.min():.6g} to {x.max():.6g}. "
             "Fix: apply a sigmoid, or better use binary_cross_entropy_with_logits on the logits."
         )
+    reduction = reduction_of(reduction, size_average, reduce)
+    if weight is None and fits_fused(input, target, reduction):
+        return binary_entropy_mean(input, target)
     losses = binary_entropy(input, target)
-    return reduced(losses if weight is None else losses * weight, reduction_of(reduction, size_average, reduce), op)
+    return reduced(losses if weight is None else losses * weight, reduction, op)
 
 
 def _require_one_shape(op: str, input: Tensor, target: Tensor) -> None:
@@ -88,8 +106,8 @@ def logits_entropy_mean(x, y, /, work):
 
 
 logits_entropy_mean.derivative(
-    x=lambda g, x, y, x_shape: g * (sigmoid(x) - y) * (1.0 / max(1, np.prod(x_shape))),
-    y=lambda g, x, x_shape: -g * x * (1.0 / max(1, np.prod(x_shape))),
+    x=lambda g, x, y, x_shape: g * (sigmoid(x) - y) * (1.0 / max(1, math.prod(x_shape))),
+    y=lambda g, x, x_shape: -g * x * (1.0 / max(1, math.prod(x_shape))),
 )
 logits_entropy_mean.derivative_on_arrays(
     lambda g, needs, x, work: (

@@ -11,7 +11,7 @@ from tinygrad_edu import kernels
 from tinygrad_edu.errors import DtypeError, IndexOutOfRangeError, ShapeError, ValueRangeError, message, teach
 from tinygrad_edu.ops.loss_base import expect_tensors, reduced, reduction_of
 from tinygrad_edu.ops.masking import where
-from tinygrad_edu.ops.reduction import mean_along, sum_along
+from tinygrad_edu.ops.reduction import broadcast_to, mean_along, sum_along
 from tinygrad_edu.ops.shape import unsqueeze
 from tinygrad_edu.ops.softmax import log_softmax, softmax_along
 from tinygrad_edu.ops.workspace import Workspace
@@ -38,11 +38,20 @@ def class_put(y, /, ids, shape):
     x = np.zeros(shape, y.dtype)
     if x.ndim == 1:
         x[ids] = y
+    elif x.ndim == 2:
+        x[np.arange(len(ids)), ids] = y
     else:
         np.put_along_axis(x, ids[:, None], np.asarray(y)[:, None], 1)
     return x
 
 
+@primitive(method=False, node_name="NllLossBackward0")
+def class_mean(x, /, ids):
+    """-mean over n of x[n, ids[n]], of log-probabilities (N, C)."""
+    return -np.add.reduce(x[np.arange(len(ids)), ids]) / x.dtype.type(len(ids))
+
+
+class_mean.derivative(x=lambda g, ids, x_shape: class_put(broadcast_to(g * (-1.0 / len(ids)), ids.shape), ids, x_shape))
 class_pick.derivative(x=lambda g, ids, x_shape: class_put(g, ids, x_shape))
 class_put.derivative(y=lambda g, ids: class_pick(g, ids))
 
@@ -302,6 +311,8 @@ def _nll(logs, target, weight, ignore_index, reduction, op):
             f"of shape: {list(weight.shape)}."
         )
     kept = check_classes(op, ids, classes, ignore_index)
+    if weight is None and kept is None and reduction == "mean" and logs.ndim == 2 and ids.size:
+        return class_mean(logs, ids)
     safe = ids if kept is None else np.where(kept, ids, 0)
     picked = class_pick(logs, safe)
     if weight is None and kept is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import kernels
 from tinygrad_edu.errors import DtypeError, ShapeError, message
 from tinygrad_edu.ops.reduction import sum_along, sum_to
 from tinygrad_edu.ops.shape import reshape, squeeze, transpose, unsqueeze
@@ -15,6 +16,8 @@ __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "chain_matmul", "dot", "ger", "inner", "kron", "matmul", "mm", "mv", "outer",
     "vdot",
 ]  # fmt: skip
+
+KERNEL_PAYS = 400_000  # multiplications
 
 
 def mixed_dtypes(op: str, **tensors: Tensor) -> DtypeError:
@@ -89,8 +92,15 @@ def matmul(x, y, /):
     if x.dtype != y.dtype:
         raise ValueError("dtype")
     if x.ndim == 2 and y.ndim == 2:
-        return x.dot(y)
+        return product(x, y)
     return np.matmul(x, y)
+
+
+def product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the product of two matrices: BLAS, or above some size our own kernel, which is the faster one there (measured)."""
+    if x.shape[0] * y.size < KERNEL_PAYS:
+        return x.dot(y)
+    return kernels.matmul(x, y)
 
 
 def _matmul_x(g, y, x_shape):
@@ -119,7 +129,7 @@ matmul.derivative(x=_matmul_x, y=_matmul_y)
 def _matrices_backward(g, needs, x, y):
     """The rules above on arrays, short for the common case of two matrices."""
     if x.ndim == 2 and y.ndim == 2:
-        return (g.dot(y.T) if needs[0] else None), (x.T.dot(g) if needs[1] else None)
+        return (product(g, y.T) if needs[0] else None), (product(x.T, g) if needs[1] else None)
     rule_x, rule_y = matmul.op.array_rule("x"), matmul.op.array_rule("y")
     return (rule_x(g, y, x.shape) if needs[0] else None), (rule_y(g, x, y.shape) if needs[1] else None)
 

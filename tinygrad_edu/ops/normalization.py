@@ -211,16 +211,17 @@ def _scale_channels(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> 
 @primitive(method=False, names=("input", "weight", "bias"), node_name="NativeLayerNormBackward0")
 def row_standardize(x, w=None, b=None, /, count=1, eps=1e-5, work=None):
     """(x - mean) / sqrt(var + eps) * w + b with the statistics of the last `count` dimensions."""
-    dims = tuple(range(x.ndim - count, x.ndim))
-    work.mean = x.mean(dims, keepdims=True)
-    y = x - work.mean
-    work.rstd = (1.0 / np.sqrt(np.mean(y * y, dims, keepdims=True) + eps)).astype(x.dtype)
+    rows = x.reshape(math.prod(x.shape[: x.ndim - count]), math.prod(x.shape[x.ndim - count :]))
+    size = x.dtype.type(max(1, rows.shape[1]))
+    work.mean = np.add.reduce(rows, 1, keepdims=True) / size
+    y = rows - work.mean
+    work.rstd = (1.0 / np.sqrt(np.vecdot(y, y)[:, None] / size + eps)).astype(x.dtype)
     y *= work.rstd
     if w is not None:
-        y *= w
+        y *= w.reshape(-1)
     if b is not None:
-        y += b
-    return y
+        y += b.reshape(-1)
+    return y.reshape(x.shape)
 
 
 def _last(x, count):
@@ -244,18 +245,19 @@ row_standardize.derivative(
 
 def _rows_backward(g, needs, x, w, count, work):
     """The rules above on arrays, with the statistics of the forward pass."""
-    dims, rows = tuple(range(x.ndim - count, x.ndim)), tuple(range(x.ndim - count))
-    normal = (x - work.mean) * work.rstd
-    gb = np.add.reduce(g, rows) if needs[2] else None
-    gw = np.add.reduce(g * normal, rows) if needs[1] else None
+    shape, rows, last = x.shape, len(work.mean), x.shape[x.ndim - count :]
+    size = x.dtype.type(max(1, math.prod(last)))
+    g, normal = g.reshape(rows, math.prod(last)), (x.reshape(rows, math.prod(last)) - work.mean) * work.rstd
+    gb = np.add.reduce(g, 0).reshape(last) if needs[2] else None
+    gw = np.add.reduce(g * normal, 0).reshape(last) if needs[1] else None
     if not needs[0]:
         return None, gw, gb
-    slope = g if w is None else g * w
-    normal *= np.mean(slope * normal, dims, keepdims=True)
-    gx = slope - np.mean(slope, dims, keepdims=True)
+    slope = g if w is None else g * w.reshape(-1)
+    normal *= np.vecdot(slope, normal)[:, None] / size
+    gx = slope - np.add.reduce(slope, 1, keepdims=True) / size
     gx -= normal
     gx *= work.rstd
-    return gx, gw, gb
+    return gx.reshape(shape), gw, gb
 
 
 row_standardize.derivative_on_arrays(_rows_backward)

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.errors import teach
 from tinygrad_edu.grad_mode import enable_grad
 from tinygrad_edu.graph import HookHandle
-from tinygrad_edu.memory import note_write
+from tinygrad_edu.memory import note_writes
 from tinygrad_edu.mistakes import suspicions, voice_suspicions
 from tinygrad_edu.optim import groups
 from tinygrad_edu.tensor import Tensor, wrap
@@ -111,8 +111,7 @@ class Optimizer:
     def _finish(self, written: list[np.ndarray]) -> None:
         """Stamp the parameters that were overwritten, and notice a step that had nothing to do (E302)."""
         name = f"{type(self).__name__}.step"
-        for array in written:
-            note_write(array, name)
+        note_writes(written, name)
         if not written and self._dropped:
             teach(
                 "E302",

@@ -8,6 +8,7 @@ looked at one by one. Recording an operation costs nothing extra.
 
 import threading
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.lib.array_utils import byte_bounds
 from tinygrad_edu.errors import GraphError, location, message, user_place
 from tinygrad_edu.graph import Node, tick
 
-__all__ = ["latest_write", "note_write", "version"]
+__all__ = ["check_saved", "check_unchanged", "latest_write", "note_write", "note_writes", "version"]
 
 
 @dataclass(slots=True)
@@ -48,17 +49,23 @@ def _owner(array: np.ndarray) -> np.ndarray:
 
 def note_write(array: np.ndarray, what: str) -> None:
     """Stamp the memory of `array` as overwritten now by the operation `what`."""
+    note_writes((array,), what)
+
+
+def note_writes(arrays: Iterable[np.ndarray], what: str) -> None:
+    """Stamp the memory of several arrays as overwritten by one operation, such as an optimizer's step."""
     global _latest
     place = user_place()
     with _lock:
         _latest = tick()
-        known = _again.get(id(array))
-        if known is not None and known[0]() is array:
-            write = known[1]
-            write.count += 1
-            write.number, write.what, write.place = _latest, what, place
-        else:
-            _first_write(array, what, place)
+        for array in arrays:
+            known = _again.get(id(array))
+            if known is not None and known[0]() is array:
+                write = known[1]
+                write.count += 1
+                write.number, write.what, write.place = _latest, what, place
+            else:
+                _first_write(array, what, place)
 
 
 def _first_write(array: np.ndarray, what: str, place: tuple[str, int]) -> None:
@@ -90,7 +97,7 @@ def version(array: np.ndarray) -> int:
 
 def check_saved(node: Node) -> None:
     """Raise E201 if a value that `node`'s rules read was overwritten after it was saved."""
-    if node.op is None:
+    if node.op is None or node.forgetful:
         return
     for name, value in zip(node.op.reads, node.saved or (), strict=False):
         if isinstance(value, np.ndarray):

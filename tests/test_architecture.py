@@ -20,7 +20,7 @@ FOLDERS = {
 # Each may import those before it, and its neighbours on the same line.
 LAYERS = [
     ["errors", "quiet", "device"],
-    ["dtypes", "grad_mode", "generator", "random", "settings"],
+    ["dtypes", "grad_mode", "generator", "random"],
     ["graph"],
     ["memory"],
     ["engine"],
@@ -29,9 +29,9 @@ LAYERS = [
     ["array_rules", "codegen", "operands", "primitive"],
     ["kernels"],
     ["ops"],
-    ["linalg", "autograd", "testing"],
-    ["accelerator", "amp", "backends", "cuda", "func"],
-    ["nn"],
+    ["linalg", "autograd", "settings", "testing"],
+    ["accelerator", "amp", "backends", "cuda"],
+    ["nn", "func"],
     ["optim"],
     ["utils", "visualize", "datasets"],
     ["train", "model_check"],

@@ -9,7 +9,7 @@ import importlib
 from typing import Any
 
 from tinygrad_edu import autograd
-from tinygrad_edu.device import cuda, device
+from tinygrad_edu.device import device
 from tinygrad_edu.dtypes import (
     bool, double, dtype, finfo, float, float16, float32, float64, get_default_dtype, half, iinfo, int, int16, int32,
     int64, int8, long, promote_types, set_default_dtype, short, uint8,
@@ -103,8 +103,18 @@ from tinygrad_edu.ops import inplace as _inplace
 _inplace.install()  # now that every op is declared
 
 # Loaded when first asked for, so that `import tinygrad_edu` stays quick.
-_MODULES = frozenset({"datasets", "nn", "optim", "train", "utils", "visualize"})
-_FROM = {"load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary"}
+_MODULES = frozenset({
+    "accelerator", "amp", "backends", "cuda", "datasets", "func", "nn", "optim", "testing", "train", "utils", "visualize",
+})
+_FROM = {
+    "autocast": "amp", "load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary",
+    "vmap": "autograd.vmap",
+    **dict.fromkeys((
+        "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",
+        "get_num_threads", "set_default_device", "set_default_tensor_type", "set_float32_matmul_precision",
+        "set_num_threads", "use_deterministic_algorithms",
+    ), "settings"),
+}
 pi, e = 3.141592653589793, 2.718281828459045
 inf, nan = 1e999, 1e999 - 1e999
 
@@ -138,7 +148,7 @@ __all__ = [
     "celu", "chain_matmul", "channel_shuffle", "chunk", "clamp", "clamp_max", "clamp_min", "clip", "clone",
     "column_stack", "combinations", "concat", "concatenate", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
     "conv_transpose2d", "conv_transpose3d", "copysign", "cos", "cosh", "cosine_embedding_loss", "cosine_similarity",
-    "count_nonzero", "cuda", "cummax", "cummin", "cumprod", "cumsum", "default_generator", "deg2rad", "device",
+    "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "default_generator", "deg2rad", "device",
     "diag", "diag_embed", "diagflat", "diagonal", "diff", "digamma", "dist", "div", "divide", "dot", "double",
     "dropout", "dsplit", "dstack", "dtype", "e", "einsum", "embedding", "embedding_bag", "empty", "empty_like",
     "enable_grad", "eq", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "eye", "feature_alpha_dropout",

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-__all__ = ["cuda", "device"]
+__all__ = ["device"]
 
 
 class device:
     """Where a tensor lives. Everything lives on the CPU; other names can be spelt but not used.
+
+    As a context manager it says where tensors of the block are made, which is the CPU again.
 
     >>> import tinygrad_edu as tg
     >>> tg.device("cuda" if tg.cuda.is_available() else "cpu")
@@ -22,6 +24,13 @@ class device:
             raise RuntimeError(f"device: unknown device type {name!r}. Fix: tg.device('cpu').")
         self.type = name
         self.index = int(number) if number else index
+
+    def __enter__(self) -> "device":
+        require_cpu(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
     def __repr__(self) -> str:
         return (
@@ -51,29 +60,3 @@ def require_cpu(where: Any) -> None:
             f"device: this engine computes on the CPU only, there is no {str(wanted)!r} here. "
             "Fix: device = 'cuda' if tg.cuda.is_available() else 'cpu'."
         )
-
-
-class cuda:
-    """What PyTorch programs ask before they choose a device."""
-
-    @staticmethod
-    def is_available() -> bool:
-        return False
-
-    @staticmethod
-    def device_count() -> int:
-        return 0
-
-    @staticmethod
-    def manual_seed(seed: int) -> None:
-        """Nothing to seed: there is no such device (PyTorch also ignores the call then)."""
-
-    manual_seed_all = manual_seed
-
-    @staticmethod
-    def empty_cache() -> None:
-        """Nothing to empty."""
-
-    @staticmethod
-    def synchronize() -> None:
-        """Nothing to wait for."""

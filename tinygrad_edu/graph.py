@@ -55,6 +55,7 @@ class Node:
     hooks: list[Callable] | None
 
     is_leaf = False
+    forgetful = False  # True where `saved` is computed again when it is read, see utils.checkpoint
 
     def name(self) -> str:
         """Return PyTorch's name for this kind of node, such as ``MulBackward0``."""

@@ -32,7 +32,9 @@ class _Write:
 
 _lock = threading.Lock()
 _writes: dict[int, tuple[weakref.ref, dict[tuple[int, int], _Write]]] = {}  # by id of the array that owns the memory
-_again: dict[int, tuple[weakref.ref, _Write]] = {}  # by id of the array last written through: parameters are written every step
+_again: dict[
+    int, tuple[weakref.ref, _Write]
+] = {}  # by id of the array last written through: parameters are written every step
 _latest = 0
 
 

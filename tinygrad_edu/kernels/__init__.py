@@ -13,7 +13,9 @@ from tinygrad_edu.kernels import (
     norm_numpy,
     optim_numpy,
     pool_numpy,
+    recurrent_numpy,
 )
+from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.conv_numpy import conv_output_hw
 from tinygrad_edu.kernels.policy import backend, get_backend, kernel, numba_is_loaded, numba_works, set_backend
 from tinygrad_edu.kernels.pool_numpy import pool_output_hw
@@ -50,6 +52,13 @@ bce_with_logits_forward = kernel(loss_numpy.bce_with_logits_forward)
 batch_norm_forward = kernel(norm_numpy.batch_norm_forward)
 batch_norm_backward = kernel(norm_numpy.batch_norm_backward)
 
+gru_cell = kernel(recurrent_numpy.gru_cell)
+gru_cell_grad = kernel(recurrent_numpy.gru_cell_grad)
+lstm_cell = kernel(recurrent_numpy.lstm_cell)
+lstm_cell_grad = kernel(recurrent_numpy.lstm_cell_grad)
+rnn_cell = kernel(recurrent_numpy.rnn_cell)
+rnn_cell_grad = kernel(recurrent_numpy.rnn_cell_grad)
+
 sgd_step = kernel(optim_numpy.sgd_step)
 adam_step = kernel(optim_numpy.adam_step)
 rmsprop_step = kernel(optim_numpy.rmsprop_step)
@@ -68,13 +77,18 @@ __all__ = [
     "conv2d_weight_grad",
     "conv_output_hw",
     "cross_entropy_forward",
+    "empty",
     "get_backend",
     "get_num_threads",
+    "gru_cell",
+    "gru_cell_grad",
     "kernel",
     "linear_backward",
     "linear_forward",
     "log_softmax",
     "log_softmax_grad",
+    "lstm_cell",
+    "lstm_cell_grad",
     "matmul",
     "max_pool2d_backward",
     "max_pool2d_forward",
@@ -86,6 +100,8 @@ __all__ = [
     "relu",
     "relu_grad",
     "rmsprop_step",
+    "rnn_cell",
+    "rnn_cell_grad",
     "set_backend",
     "set_num_threads",
     "sgd_step",

@@ -12,9 +12,9 @@ import math
 import numpy as np
 
 from tinygrad_edu.kernels import conv_vector, conv_vector_weights
+from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, check_conv, conv_output_hw
-from tinygrad_edu.kernels.threads import scratch
 
 CACHE_BYTES = 1 << 19  # columns of one piece: half of a typical core's second-level cache
 
@@ -26,7 +26,7 @@ def conv2d_forward(x, w, bias, stride: Pair, padding: Pair, dilation: Pair, grou
     x, w = _ready(x), _ready(w)
     if conv_vector.forward_suits(x, w):
         return conv_vector.convolve(x, w, bias, stride, padding, dilation, groups)
-    y = np.empty((n, oc, oh, ow), x.dtype)
+    y = empty((n, oc, oh, ow), x.dtype)
     filters = w.reshape(1, groups, oc // groups, cg * kh * kw)
     for start, stop, columns in _pieces(n, c * kh * kw, oh * ow, x.dtype):
         _unfold(x, columns, start, stop, kh, kw, *stride, *padding, *dilation, oh, ow)
@@ -46,7 +46,7 @@ def conv2d_input_grad(g, w, input_hw: Pair, stride: Pair, padding: Pair, dilatio
         if stride == (1, 1):
             return conv_vector.input_grad(g, w, padding, dilation, groups)
         return conv_vector.strided_input_grad(g, w, input_hw, stride, padding, groups)
-    gx = np.empty(gx_shape, g.dtype)
+    gx = empty(gx_shape, g.dtype)
     filters = w.reshape(1, groups, oc // groups, cg * kh * kw).swapaxes(2, 3)
     for start, stop, columns in _pieces(n, cg * groups * kh * kw, oh * ow, g.dtype):
         slopes = g[start:stop].reshape(stop - start, groups, oc // groups, oh * ow)

@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
-from tinygrad_edu.kernels.threads import chunks, run_chunks, scratch
+from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import (
     DOT_COLUMNS,
     FEW_ROWS,
@@ -92,7 +93,7 @@ def convolve(
     (n, channels, *hw), (oc, cg, *kernel) = x.shape, w.shape
     plan = make_plan(cg, tuple(hw), tuple(kernel), stride, padding, dilation)
     depth, each = cg * kernel[0] * kernel[1], oc // groups
-    y = np.empty((n, oc, *plan.out_hw), np.float32)
+    y = empty((n, oc, *plan.out_hw), np.float32)
     filters = w.reshape(groups, each, depth)
     bias = np.zeros(oc, np.float32) if bias is None else np.ascontiguousarray(bias, np.float32)
     by_channels = use_of_lanes(each, 2 * LANES) * use_of_lanes(plan.out_hw[1], ROWS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair
 from tinygrad_edu.kernels.conv_vector import make_plan, spread, use_of_lanes
-from tinygrad_edu.kernels.threads import chunks, run_chunks, scratch
+from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import (
     DOT_COLUMNS,
     DOT_ROWS,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.kernels import elementwise_numpy as twin
+from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import compiled
 
 f32 = np.float32
 
 
 def relu(x: np.ndarray) -> np.ndarray:
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     _relu(x.ravel(), y.ravel())  # ravel copies only what is not in row-major order already
     return y
 
@@ -23,7 +24,7 @@ def relu_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
 def sigmoid(x: np.ndarray) -> np.ndarray:
     if x.dtype != f32:
         return twin.sigmoid(x)
-    y = np.empty(x.shape, f32)
+    y = empty(x.shape, f32)
     _sigmoid(x.ravel(), y.ravel())
     return y
 
@@ -37,7 +38,7 @@ def tanh_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _with_output(function, g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    gx = np.empty(g.shape, g.dtype)
+    gx = empty(g.shape, g.dtype)
     function(g.ravel(), y.ravel(), gx.ravel())
     return gx
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.kernels import elementwise_numpy, matmul_vector
+from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.elementwise_numba import exp32
 from tinygrad_edu.kernels.linear_numpy import check_linear
@@ -51,7 +52,7 @@ def linear_backward(g, x, w, y, activation: str | None, needs: tuple[bool, bool,
 
 def _before_activation(g, y, code: int):
     g, y = np.ascontiguousarray(g), np.ascontiguousarray(y)
-    d, gb = np.empty_like(g), np.empty(g.shape[1], g.dtype)
+    d, gb = empty(g.shape, g.dtype), np.empty(g.shape[1], g.dtype)
     _slopes(g, y, code, d, gb)
     return d, gb
 

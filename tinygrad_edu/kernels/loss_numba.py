@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from tinygrad_edu.kernels import loss_numpy as twin
+from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import EXACT, REORDER, compiled
 from tinygrad_edu.kernels.elementwise_numba import exp32
 
@@ -47,7 +48,7 @@ def cross_entropy_forward(logits, target):
 def mse_forward(x, target):
     if x.shape != target.shape or not x.size:
         return twin.mse_forward(x, target)
-    x, grad = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
+    x, grad = np.ascontiguousarray(x), empty(x.shape, x.dtype)
     loss = _mse(x.reshape(-1), np.ascontiguousarray(target).reshape(-1), grad.reshape(-1))
     return x.dtype.type(loss), grad
 
@@ -62,7 +63,7 @@ def bce_with_logits_forward(x, target):
 
 def _rows(x):
     x = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
-    return x, np.empty(x.shape, x.dtype)
+    return x, empty(x.shape, x.dtype)
 
 
 @compiled()

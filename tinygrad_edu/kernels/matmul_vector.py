@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import compiled
-from tinygrad_edu.kernels.threads import chunks, run_chunks, scratch
+from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import (
     DOT_COLUMNS,
     DOT_ROWS,
@@ -49,7 +50,7 @@ def product(a: np.ndarray, b: np.ndarray, a_turned: bool = False, b_turned: bool
         c = np.zeros((rows, columns), np.float32)
         run_chunks(lambda i, start, stop: _dots(a, b, c, start, stop), chunks(rows, 2.0 * rows * columns * depth))
         return c
-    c = np.empty((rows, columns), np.float32)
+    c = empty((rows, columns), np.float32)
     panels = -(-columns // PANEL)
     by_panels = panels >= 4
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.kernels import norm_numpy as twin
+from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 
 SHORTEST = 16  # a channel's stretch of memory; below this (as for (N, C) inputs) whole-array operations are better
@@ -18,7 +19,7 @@ def batch_norm_forward(x, weight, bias, eps: float):
     weight = np.ones(channels, x.dtype) if weight is None else weight
     bias = np.zeros(channels, x.dtype) if bias is None else bias
     mean, var, rstd = (np.empty(channels, x.dtype) for _ in range(3))
-    y = np.empty_like(planes)
+    y = empty(planes.shape, x.dtype)
     _forward(planes, weight, bias, eps, y, mean, var, rstd)
     return y.reshape(x.shape), mean, var, rstd
 
@@ -29,7 +30,7 @@ def batch_norm_backward(g, x, weight, mean, rstd):
         return twin.batch_norm_backward(g, x, weight, mean, rstd)
     channels = x.shape[1]
     weight = np.ones(channels, x.dtype) if weight is None else weight
-    gx, gw, gb = np.empty_like(planes), np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+    gx, gw, gb = empty(planes.shape, x.dtype), np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     _backward(np.ascontiguousarray(g).reshape(planes.shape), planes, weight, mean, rstd, gx, gw, gb)
     return gx.reshape(x.shape), gw, gb
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.pool_numpy import Pair, pool_output_hw, window_sizes
 
@@ -12,7 +13,7 @@ def max_pool2d_forward(x, kernel: Pair, stride: Pair, padding: Pair, dilation: P
     n, c, h, w = x.shape
     oh, ow = pool_output_hw((h, w), kernel, stride, padding, dilation, ceil_mode)
     planes = np.ascontiguousarray(x).reshape(n * c, h, w)
-    y, index = np.empty((n * c, oh, ow), x.dtype), np.empty((n * c, oh, ow), np.int32)
+    y, index = empty((n * c, oh, ow), x.dtype), empty((n * c, oh, ow), np.int32)
     if kernel == stride == (2, 2) and padding == (0, 0) and dilation == (1, 1) and not ceil_mode:
         _max_of_four(planes, y, index)
     else:
@@ -24,17 +25,18 @@ def max_pool2d_backward(g, index, input_hw: Pair, tile: Pair | None = None) -> n
     n, c, oh, ow = g.shape
     g, index = np.ascontiguousarray(g).reshape(n * c, oh, ow), np.ascontiguousarray(index).reshape(n * c, oh, ow)
     if tile == (2, 2) and input_hw == (2 * oh, 2 * ow):
-        gx = np.empty((n * c, *input_hw), g.dtype)
+        gx = empty((n * c, *input_hw), g.dtype)
         _spread_to_four(g, index, gx)
     else:
-        gx = np.zeros((n * c, *input_hw), g.dtype)
+        gx = empty((n * c, *input_hw), g.dtype)
+        gx.fill(0)
         _scatter(g, index, gx.reshape(n * c, input_hw[0] * input_hw[1]))
     return gx.reshape(n, c, *input_hw)
 
 
 def max_pool2d_gather(x, index) -> np.ndarray:
     n, c, h, w = x.shape
-    y = np.empty((n * c, *index.shape[2:]), x.dtype)
+    y = empty((n * c, *index.shape[2:]), x.dtype)
     _gather(np.ascontiguousarray(x).reshape(n * c, h * w), np.ascontiguousarray(index).reshape(y.shape), y)
     return y.reshape(index.shape)
 
@@ -45,7 +47,7 @@ def avg_pool2d_forward(
     n, c, h, w = x.shape
     oh, ow = pool_output_hw((h, w), kernel, stride, padding, (1, 1), ceil_mode)
     scale = 1 / window_sizes((h, w), (oh, ow), kernel, stride, padding, count_include_pad, divisor_override)
-    y = np.empty((n * c, oh, ow), x.dtype)
+    y = empty((n * c, oh, ow), x.dtype)
     planes = np.ascontiguousarray(x).reshape(n * c, h, w)
     if kernel == stride == (2, 2) and padding == (0, 0) and h >= 2 * oh and w >= 2 * ow:
         _mean_of_four(planes, y, scale.astype(x.dtype))
@@ -62,7 +64,7 @@ def avg_pool2d_backward(
     scale = 1 / window_sizes(input_hw, (oh, ow), kernel, stride, padding, count_include_pad, divisor_override)
     planes = np.ascontiguousarray(g).reshape(n * c, oh, ow)
     if kernel == stride == (2, 2) and padding == (0, 0) and input_hw == (2 * oh, 2 * ow):
-        gx = np.empty((n * c, *input_hw), g.dtype)
+        gx = empty((n * c, *input_hw), g.dtype)
         _share_among_four(planes, gx, scale.astype(g.dtype))
         return gx.reshape(n, c, *input_hw)
     gx = np.zeros((n * c, *input_hw), g.dtype)

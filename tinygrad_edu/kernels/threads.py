@@ -13,15 +13,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
 PARALLEL_FLOPS = 4e7  # below this many operations (0.2 ms) waking a thread, some 30 µs, costs more than it brings
 CHUNKS = 8  # the most pieces that one call is cut into
 
 _busy = threading.Lock()  # one kernel at a time uses the pool; others run on the thread they were called on
 _pool: ThreadPoolExecutor | None = None
 _threads: int | None = None
-_local = threading.local()
 
 
 def get_num_threads() -> int:
@@ -89,19 +86,3 @@ def _run_together(task, pieces, helpers: int) -> None:
         for other in others:
             if not other.cancel():  # a helper that has not begun yet has nothing left to do
                 other.result()
-
-
-def scratch(name: str, size: int, dtype=np.float32) -> np.ndarray:
-    """A work array of `size` elements that this thread keeps from call to call; its content is arbitrary.
-
-    Fresh memory is slow memory: the operating system hands it out page by page on first touch. The array starts at a
-    multiple of 64 bytes, a cache line, so that an aligned vector is never spread over two lines.
-    """
-    kept = _local.__dict__
-    key = (name, dtype)
-    array = kept.get(key)
-    if array is None or array.size < size:
-        room = np.zeros(size * np.dtype(dtype).itemsize + 64, np.uint8)
-        skip = -room.ctypes.data % 64
-        array = kept[key] = room[skip : skip + size * np.dtype(dtype).itemsize].view(dtype)
-    return array[:size]

@@ -1,0 +1,78 @@
+"""Memory for results and for work in between, used again instead of returned to the operating system.
+
+Fresh memory is slow memory: the system hands it out page by page, each zeroed on first touch, and for arrays of some
+megabytes that takes ten times as long as writing them. A training step asks for arrays of the same sizes as the step
+before, whose arrays are dead by then: so we keep them.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+
+import numpy as np
+
+LARGE = 1 << 17  # bytes; smaller arrays come from the allocator's own store, which is quick
+KEPT = 1 << 28  # bytes that a thread keeps at most
+
+_local = threading.local()  # every thread has its own store, so none needs a lock
+_sample = [np.empty(1)]
+_ALONE = sys.getrefcount(_sample[0])  # what the counter says of an array that only a list refers to
+
+
+def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """An array like ``np.empty``, in the memory of an earlier one that nobody can reach any more.
+
+    Every view of an array, and every view of a view, holds a reference to the array that owns the memory. So the owner's
+    reference count tells whether the memory is in use, whoever uses it: a tensor, a user's slice, another library.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : NumPy dtype
+
+    Returns
+    -------
+    array
+        Uninitialized.
+    """
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if size < LARGE:
+        return np.empty(shape, dtype)
+    owners = _store().setdefault(size, [])
+    for i in range(len(owners)):
+        if sys.getrefcount(owners[i]) == _ALONE:
+            return np.ndarray(shape, dtype, owners[i])
+    owner = np.empty(size, np.uint8)
+    _local.kept += size
+    if _local.kept > KEPT:  # another network, or ever new sizes: begin anew; what is in use stays with its users
+        _local.store, _local.kept = {}, 0
+    elif size <= KEPT:
+        owners.append(owner)
+    return np.ndarray(shape, dtype, owner)
+
+
+def _store() -> dict[int, list[np.ndarray]]:
+    store = getattr(_local, "store", None)
+    if store is None:
+        store = _local.store = {}
+        _local.kept, _local.scratch = 0, {}
+    return store
+
+
+def scratch(name: str, size: int, dtype=np.float32) -> np.ndarray:
+    """A work array of `size` elements that this thread keeps from call to call; its content is arbitrary.
+
+    It starts at a multiple of 64 bytes, a cache line, so that an aligned vector is never spread over two lines.
+    """
+    _store()
+    kept = _local.scratch
+    key = (name, dtype)
+    array = kept.get(key)
+    if array is None or array.size < size:
+        room = np.zeros(size * np.dtype(dtype).itemsize + 64, np.uint8)
+        skip = -room.ctypes.data % 64
+        array = kept[key] = room[skip : skip + size * np.dtype(dtype).itemsize].view(dtype)
+    return array[:size]

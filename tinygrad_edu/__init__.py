@@ -108,7 +108,7 @@ _MODULES = frozenset({
 })
 _FROM = {
     "autocast": "amp", "load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary",
-    "vmap": "autograd.vmap",
+    "vmap": "autograd.vmap", "check": "model_check", "detect_anomaly": "autograd", "explain": "lessons",
     **dict.fromkeys((
         "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",
         "get_num_threads", "set_default_device", "set_default_tensor_type", "set_float32_matmul_precision",

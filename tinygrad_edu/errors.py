@@ -78,8 +78,8 @@ def user_location() -> str:
 
 def message(code: str, where: str, facts: str, fix: str) -> str:
     """Compose one coded message in the project's only form."""
-    place = f" in {where}" if where else ""
-    return f"{code}{place} ({user_location()}): {facts} Fix: {fix}"
+    place = f"{code} in {where}" if code and where else code or where
+    return f"{place} ({user_location()}): {facts} Fix: {fix}"
 
 
 def teach(code: str, where: str, facts: str, fix: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.autograd.differentiate import grad
+from tinygrad_edu.errors import message
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["gradcheck", "gradgradcheck"]
@@ -135,13 +136,14 @@ def _story(func, points, number, i, analytic, numerical, where, eps) -> str:
                  for m in (moved, np.array(points[i]._data, dtype=np.float64))]  # fmt: skip
         values = [float(np.asarray(s.detach()._data).reshape(-1)[row]) for s in sides]
         slopes.append((values[0] - values[1]) / step)
-    kink = ""
-    if abs(slopes[0] - slopes[1]) > 1e-3 * max(1.0, abs(slopes[0]), abs(slopes[1])):
-        kink = (
-            f" E403: input {i}, element {element} = {value:g} sits on a kink: the slope is {slopes[1]:g} on the left and "
-            f"{slopes[0]:g} on the right. Fix: check at a point away from it."
-        )
-    return (
-        f"gradcheck: Jacobian mismatch for output {number} with respect to input {i}: d output[{row}] / d input[{element}] is "
-        f"{analytic[row, element]:g} by backpropagation and {numerical[row, element]:g} by differences.{kink}"
+    facts = (
+        f"Jacobian mismatch for output {number} with respect to input {i}: d output[{row}] / d input[{element}] is "
+        f"{analytic[row, element]:g} by backpropagation and {numerical[row, element]:g} by differences."
     )
+    if abs(slopes[0] - slopes[1]) > 1e-3 * max(1.0, abs(slopes[0]), abs(slopes[1])):
+        facts += (
+            f" Element {element} of input {i}, {value:g}, sits on a kink: the slope is {slopes[1]:g} on the left and "
+            f"{slopes[0]:g} on the right."
+        )
+        return message("E403", "gradcheck", facts, "check at a point away from the kink.")
+    return message("", "gradcheck", facts, "look at the derivative rule of what func computes there.")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import dtypes
+from tinygrad_edu.errors import message
 from tinygrad_edu.tensor import Tensor, wrap
 from tinygrad_edu.visualize.files import write_whole
 
@@ -162,6 +163,10 @@ def _rebuild(entry: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
 
 def _broken(f: str | os.PathLike[str], why: str) -> CheckpointError:
     return CheckpointError(
-        f"E504 in load: {str(f)!r} is not a valid safetensors checkpoint ({why}). "
-        "Fix: a file written by tg.save or by safetensors; pickled checkpoints (.pt, .pth) are not read, because reading them runs code."
+        message(
+            "E504",
+            "load",
+            f"{str(f)!r} is not a valid safetensors checkpoint ({why}).",
+            "a file written by tg.save or by safetensors; pickled checkpoints (.pt, .pth) are not read, because reading them runs code.",
+        )
     )

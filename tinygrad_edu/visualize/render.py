@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from tinygrad_edu.errors import message
 from tinygrad_edu.visualize import style
 from tinygrad_edu.visualize.drawing import Drawing, Format
 from tinygrad_edu.visualize.files import write_whole
@@ -59,8 +60,12 @@ def by_graphviz(drawing: Drawing, format: Format) -> bytes | None:
     except (OSError, subprocess.SubprocessError) as error:  # an installation that is there but broken
         reason = f"Graphviz's program dot failed ({str(error).splitlines()[0]})"
     warnings.warn(
-        f"E601 in visualize: {reason}; the built-in layout drew the picture. "
-        "Fix: `apt install graphviz`, `brew install graphviz`, `conda install graphviz` or https://graphviz.org/download",
+        message(
+            "E601",
+            "visualize",
+            f"{reason}; the built-in layout drew the picture.",
+            "`apt install graphviz`, `brew install graphviz`, `conda install graphviz` or https://graphviz.org/download",
+        ),
         UserWarning,
         stacklevel=4,
     )

@@ -27,6 +27,22 @@ def softmax(x) -> np.ndarray:
     return y.reshape(x.shape)
 
 
+def softmax_grad(g, y) -> np.ndarray:
+    if g.shape != y.shape or g.dtype != y.dtype or not y.size:
+        return twin.softmax_grad(g, y)
+    rows, gx = _rows(y)
+    _softmax_grad(np.ascontiguousarray(g).reshape(rows.shape), rows, gx)
+    return gx.reshape(y.shape)
+
+
+def log_softmax_grad(g, y) -> np.ndarray:
+    if y.dtype != f32 or g.dtype != f32 or g.shape != y.shape or not y.size:
+        return twin.log_softmax_grad(g, y)
+    rows, gx = _rows(y)
+    _log_softmax_grad(np.ascontiguousarray(g).reshape(rows.shape), rows, gx)
+    return gx.reshape(y.shape)
+
+
 def log_softmax(x) -> np.ndarray:
     if x.dtype != f32 or not x.size:
         return twin.log_softmax(x)
@@ -118,6 +134,27 @@ def _softmax(x, y):
         inverse = f32(1) / _row_sum(y[i])
         for j in range(y.shape[1]):
             y[i, j] *= inverse
+
+
+@compiled(REORDER)
+def _softmax_grad(g, y, gx):
+    for i in range(y.shape[0]):
+        slope, row, out = g[i], y[i], gx[i]
+        mean = y.dtype.type(0)
+        for j in range(row.size):
+            mean += slope[j] * row[j]
+        for j in range(row.size):
+            out[j] = row[j] * (slope[j] - mean)
+
+
+@compiled(EXACT)
+def _log_softmax_grad(g, y, gx):
+    gx[:] = y
+    _exp_all(gx)
+    for i in range(y.shape[0]):
+        total = _row_sum(g[i])
+        for j in range(y.shape[1]):
+            gx[i, j] = g[i, j] - gx[i, j] * total
 
 
 @compiled(EXACT)

@@ -76,8 +76,8 @@ def max_pool2d_backward(g: np.ndarray, index: np.ndarray, input_hw: Pair, tile: 
         As returned by `max_pool2d_forward`.
     input_hw : (H, W)
     tile : (KH, KW), optional
-        Promise that window (i, j) covers exactly rows i*KH... and columns j*KW... (stride = kernel, no padding, no
-        dilation). No two windows then meet, which a fast kernel can use; the result is the same.
+        Promise that windows of this size lie side by side (stride = kernel, no padding, no dilation), so that no pixel
+        is chosen twice. A fast kernel then need not add; the result is the same.
 
     Returns
     -------

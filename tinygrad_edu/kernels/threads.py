@@ -11,7 +11,10 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 PARALLEL_FLOPS = 4e7  # below this many operations (0.2 ms) waking a thread, some 30 µs, costs more than it brings
 CHUNKS = 8  # the most pieces that one call is cut into
@@ -72,6 +75,8 @@ def run_chunks(task: Callable[[int, int, int], None], pieces: list[tuple[int, in
 def _run_together(task, pieces, helpers: int) -> None:
     global _pool
     if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor  # here, because it is slow to import
+
         _pool = ThreadPoolExecutor(get_num_threads() - 1 or 1, thread_name_prefix="tinygrad_edu-kernel")
     ticket = itertools.count()  # next() on it is atomic: each piece is taken exactly once
 

@@ -131,6 +131,17 @@ def test_the_source_folders_refuse_a_second_name(package: str):
     assert f"tinygrad_edu.{package}" in done.stderr
 
 
+def test_every_package_is_installed():
+    import tomllib
+
+    root = FOLDERS["tinygrad_edu"].parent
+    if not (root / "pyproject.toml").exists():
+        pytest.skip("installed from a wheel: there is no source tree to compare with")
+    listed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    found = {name for name, path in modules() if path.name == "__init__.py"}
+    assert sorted(listed) == sorted(found)
+
+
 def test_files_stay_readable():
     long = {name: n for name, path in modules() if (n := len(path.read_text(encoding="utf-8").splitlines())) > 420}
     # tensor.py holds every protocol of Python's that a tensor answers.

@@ -29,7 +29,7 @@ def finish(
         array = array.astype(as_dtype(dtype).numpy, copy=False)
     if out is not None:
         return out.copy_(wrap(array))
-    made = wrap(array)
+    made = wrap(array if array.ndim else array[()])  # a NumPy number until somebody wants to share its memory: faster
     if requires_grad:
         made.requires_grad = True
     return made

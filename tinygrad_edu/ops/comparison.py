@@ -262,12 +262,12 @@ def all_along(x, /, dim, keepdim):
 
 
 @composite
-def any(input, dim=None, keepdim=False, *, axis=None):
+def any(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """True where any element along `dim` (an int, a tuple, or None for all) is nonzero. uint8 gives uint8, as in PyTorch."""
-    return any_along(input, dim if axis is None else axis, keepdim)
+    return any_along(input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
 
 
 @composite
-def all(input, dim=None, keepdim=False, *, axis=None):
+def all(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """True where all elements along `dim` (an int, a tuple, or None for all) are nonzero. uint8 gives uint8, as in PyTorch."""
-    return all_along(input, dim if axis is None else axis, keepdim)
+    return all_along(input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)

@@ -42,7 +42,7 @@ cumsum_along.derivative(x=lambda g, dim, backwards: cumsum_along(g, dim, not bac
 
 
 @composite
-def cumsum(input, dim, *, dtype=None):
+def cumsum(input, dim=None, *, dtype=None, axis=None):
     """Running sum, out[i] = x[0] + ... + x[i] along `dim`; integers give int64.
 
     Examples
@@ -53,6 +53,9 @@ def cumsum(input, dim, *, dtype=None):
     """
     if dtype is not None:
         input = convert(input, dtypes.as_dtype(dtype))
+    dim = dim if axis is None else axis
+    if dim is None:
+        raise TypeError("cumsum() missing 1 required positional argument: 'dim'")
     return cumsum_along(input, normalize_dim(dim, input.ndim, "cumsum"), False)
 
 
@@ -155,7 +158,7 @@ prod_along.derivative(x=_prod_rule)
 
 
 @composite
-def prod(input, dim=None, keepdim=False, *, dtype=None):
+def prod(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
     """Product of all elements, or along one dimension; of nothing it is 1. Integers give int64.
 
     The gradient is right where elements are zero, too: each gets the product of all others.
@@ -170,6 +173,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     """
     if dtype is not None:
         input = convert(input, dtypes.as_dtype(dtype))
+    dim, keepdim = dim if axis is None else axis, keepdim if keepdims is None else keepdims
     if dim is not None:
         return prod_along(input, normalize_dim(dim, input.ndim, "prod"), keepdim)
     for _ in range(input.ndim - 1):

@@ -96,7 +96,7 @@ def argmin_along(x, /, dim, keepdim):
 
 
 @composite
-def argmax(input, dim=None, keepdim=False, *, axis=None):
+def argmax(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """Position (int64) of the first largest element along `dim`, or in the flattened tensor.
 
     Examples
@@ -105,13 +105,13 @@ def argmax(input, dim=None, keepdim=False, *, axis=None):
     >>> tg.tensor([[1., 5., 2.], [7., 0., 7.]]).argmax(dim=1).tolist()
     [1, 0]
     """
-    return argmax_along(input, dim if axis is None else axis, keepdim)
+    return argmax_along(input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
 
 
 @composite
-def argmin(input, dim=None, keepdim=False, *, axis=None):
+def argmin(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """Position (int64) of the first smallest element along `dim`, or in the flattened tensor."""
-    return argmin_along(input, dim if axis is None else axis, keepdim)
+    return argmin_along(input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
 
 
 # ---- values, equal ones sharing the gradient --------------------------------------------------------------------------------
@@ -159,15 +159,15 @@ min_of_all.derivative(x=lambda g, x, out, x_dtype: _share_evenly(g, x, out, x_dt
 
 
 @composite
-def amax(input, dim=(), keepdim=False):
+def amax(input, dim=(), keepdim=False, *, axis=None, keepdims=None):
     """Largest element along `dim` (an int, a tuple, or () for everything); equal ones share the gradient evenly."""
-    return amax_along(input, dim, keepdim)
+    return amax_along(input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
 
 
 @composite
-def amin(input, dim=(), keepdim=False):
+def amin(input, dim=(), keepdim=False, *, axis=None, keepdims=None):
     """Smallest element along `dim` (an int, a tuple, or () for everything); equal ones share the gradient evenly."""
-    return amin_along(input, dim, keepdim)
+    return amin_along(input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
 
 
 @composite
@@ -191,7 +191,7 @@ def _best(name, result, input, dim, keepdim, other, both, whole, where):
 
 
 @composite
-def max(input, dim=None, keepdim=False, *, other=None, axis=None):
+def max(input, dim=None, keepdim=False, *, other=None, axis=None, keepdims=None):
     """The largest elements, in three forms.
 
     ``max(x)`` is the largest of all (equal ones share the gradient); ``max(x, dim)`` a named pair (values, indices) of the first
@@ -204,14 +204,14 @@ def max(input, dim=None, keepdim=False, *, other=None, axis=None):
     >>> values.tolist(), indices.tolist()
     ([4.0, 3.0], [1, 0])
     """
-    dim = dim if axis is None else axis
+    dim, keepdim = dim if axis is None else axis, keepdim if keepdims is None else keepdims
     return _best("max", _max, input, dim, keepdim, other, maximum, max_of_all, argmax_along)
 
 
 @composite
-def min(input, dim=None, keepdim=False, *, other=None, axis=None):
+def min(input, dim=None, keepdim=False, *, other=None, axis=None, keepdims=None):
     """The smallest elements, in the three forms of :func:`max`."""
-    dim = dim if axis is None else axis
+    dim, keepdim = dim if axis is None else axis, keepdim if keepdims is None else keepdims
     return _best("min", _min, input, dim, keepdim, other, minimum, min_of_all, argmin_along)
 
 

@@ -61,7 +61,7 @@ join.derivative(tensors=_join_rule)
 
 
 @composite(method=False)
-def cat(tensors, dim=0):
+def cat(tensors, dim=0, *, axis=None):
     """Concatenate tensors along the existing dimension `dim`; the other dimensions must agree.
 
     Mixed dtypes are promoted. Tensors of shape (0,) are left out, as in PyTorch.
@@ -77,6 +77,7 @@ def cat(tensors, dim=0):
     >>> tg.cat([tg.zeros(2, 3), tg.ones(1, 3)]).shape
     tinygrad_edu.Size([3, 3])
     """
+    dim = dim if axis is None else axis
     if isinstance(tensors, Tensor):
         return join(tensors, dim=dim)  # which says that a sequence is expected
     tensors = list(tensors)
@@ -135,7 +136,7 @@ pile.derivative(tensors=_pile_rule)
 
 
 @composite(method=False)
-def stack(tensors, dim=0):
+def stack(tensors, dim=0, *, axis=None):
     """Join tensors of equal shape along a new dimension `dim`.
 
     Raises
@@ -143,6 +144,7 @@ def stack(tensors, dim=0):
     RuntimeError
         If the shapes differ, or there is no tensor.
     """
+    dim = dim if axis is None else axis
     if isinstance(tensors, Tensor):
         return pile(tensors, dim=dim)  # which says that a sequence is expected
     tensors = list(tensors)

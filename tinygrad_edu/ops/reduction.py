@@ -123,13 +123,13 @@ spread.derivative(x=lambda g, dim, keepdim: sum_along(g, dim, keepdim))
 
 
 @composite
-def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None):
+def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
     """Sum along dimensions.
 
     Parameters
     ----------
     dim : int, tuple of int or None
-        What to sum over; None means everything. `axis` is NumPy's name for it.
+        What to sum over; None means everything. As in PyTorch, NumPy's names `axis` and `keepdims` do as well.
     keepdim : bool
         Keep the summed dimensions with length 1.
     dtype : dtype, optional
@@ -148,7 +148,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None):
     """
     if dtype is not None:
         input = convert(input, dtypes.as_dtype(dtype))
-    return sum_along(input, dim if axis is None else axis, keepdim)
+    return sum_along(input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
 
 
 @composite
@@ -176,7 +176,7 @@ mean_along.derivative(
 
 
 @composite
-def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None):
+def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
     """Arithmetic mean along `dim` (an int, a tuple, or None for everything); `dtype` converts the input first.
 
     Raises
@@ -192,7 +192,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None):
     """
     if dtype is not None:
         input = convert(input, dtypes.as_dtype(dtype))
-    return mean_along(input, dim if axis is None else axis, keepdim)
+    return mean_along(input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
 
 
 @composite
@@ -240,9 +240,12 @@ logsumexp_along.derivative(
 
 
 @composite
-def logsumexp(input, dim, keepdim=False):
+def logsumexp(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """out = log(sum(exp(x))) along `dim`, without overflow: the smooth maximum."""
-    return logsumexp_along(input, dim, keepdim)
+    dim = dim if axis is None else axis
+    if dim is None:
+        raise TypeError("logsumexp() missing 1 required positional argument: 'dim'")
+    return logsumexp_along(input, dim, keepdim if keepdims is None else keepdims)
 
 
 @primitive(method=False, float_result=True, node_name="LinalgVectorNormBackward0")

@@ -180,8 +180,9 @@ def unflatten(input, dim, sizes):
 
 
 @primitive(view=True, names=("input",), node_name="SqueezeBackward1")
-def squeeze(x, /, dim=None):
+def squeeze(x, /, dim=None, *, axis=None):
     """Remove dimensions of length 1: all of them, or those in `dim` (a number or a tuple) that have length 1."""
+    dim = dim if axis is None else axis
     if dim is None:
         return x.reshape([n for n in x.shape if n != 1])
     chosen = {normalize_dim(d, x.ndim, "squeeze") for d in (dim if isinstance(dim, tuple | list) else (dim,))}

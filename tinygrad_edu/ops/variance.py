@@ -63,7 +63,7 @@ def _variance_call(dim, unbiased, correction):
 
 
 @composite
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
     """Variance along `dim`, out = sum (x - mean)**2 / (n - correction).
 
     Parameters
@@ -75,15 +75,15 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     correction : int, optional
         1 unless given: the unbiased estimate from a sample (Bessel).
     """
-    dim, correction = _variance_call(dim, unbiased, correction)
-    return var_along(input, dim, correction, keepdim)
+    dim, correction = _variance_call(dim if axis is None else axis, unbiased, correction)
+    return var_along(input, dim, correction, keepdim if keepdims is None else keepdims)
 
 
 @composite
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
     """Standard deviation along `dim`, the square root of :func:`var` with the same arguments."""
-    dim, correction = _variance_call(dim, unbiased, correction)
-    return std_along(input, dim, correction, keepdim)
+    dim, correction = _variance_call(dim if axis is None else axis, unbiased, correction)
+    return std_along(input, dim, correction, keepdim if keepdims is None else keepdims)
 
 
 @composite(method=False)

@@ -145,7 +145,7 @@ class _Trace:
     def _requires_grad(self, name: str) -> bool:
         value = self._value(name)
         if hasattr(value, "_kinds"):  # a Module
-            return any(p.requires_grad for p in value.parameters())
+            return any(p.requires_grad for _, p in value._named_members("parameter", "", True, True))
         return getattr(value, "requires_grad", False) is True
 
     def _required_grad(self, name: str, line: int) -> bool:

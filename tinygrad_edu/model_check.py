@@ -81,7 +81,7 @@ def check(model: Any, optimizer: Any = None, loss: Tensor | None = None) -> Repo
 
 
 def _of_values(model: Any) -> Iterator[str]:
-    wrong = [name for name, p in model.named_parameters() if not np.isfinite(p._data).all()]
+    wrong = [name for name, p in _parameters(model) if not np.isfinite(p._data).all()]
     if wrong:
         yield message(
             "E401",
@@ -93,8 +93,8 @@ def _of_values(model: Any) -> Iterator[str]:
 
 def _of_optimizer(model: Any, optimizer: Any) -> Iterator[str]:
     """E304: the two lists of parameters differ."""
-    mine = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
-    every = {id(p) for p in model.parameters()}
+    mine = {id(p): name for name, p in _parameters(model) if p.requires_grad}
+    every = {id(p) for _, p in _parameters(model)}
     held = {id(p): p for group in optimizer.param_groups for p in group["params"]}
     missing = [name for key, name in mine.items() if key not in held]
     foreign = [tuple(p.shape) for key, p in held.items() if key not in every]
@@ -136,7 +136,7 @@ def _of_loss(model: Any, loss: Tensor) -> Iterator[str]:
     if used is not None:
         facts = f"backward() has been through it already: the values that {used.op.name} saved are freed."
         yield message("E204", "the loss", facts, "check the loss before its backward().")
-    missed = [name for name, p in model.named_parameters() if p.requires_grad and p.node not in nodes]
+    missed = [name for name, p in _parameters(model) if p.requires_grad and p.node not in nodes]
     if missed:
         yield message(
             "E203",
@@ -168,6 +168,10 @@ def _reached(start: Node) -> set[Node]:
                 found.add(parent)
                 stack.append(parent)
     return found
+
+
+def _parameters(model: Any) -> Iterator[tuple[str, Tensor]]:
+    return model._named_members("parameter", "", True, True)  # named_parameters() would warn of what is reported here
 
 
 def _listed(names: list) -> str:

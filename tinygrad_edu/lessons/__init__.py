@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tinygrad_edu.lessons.e100 import LESSONS as E100
+from tinygrad_edu.lessons.e120 import LESSONS as E120
 from tinygrad_edu.lessons.e200 import LESSONS as E200
 from tinygrad_edu.lessons.e300 import LESSONS as E300
 from tinygrad_edu.lessons.e400 import LESSONS as E400
@@ -15,7 +16,7 @@ from tinygrad_edu.lessons.lesson import Lesson
 
 __all__ = ["LESSONS", "Contents", "Lesson", "explain"]
 
-LESSONS: dict[str, Lesson] = {lesson.code: lesson for lesson in (*E100, *E200, *E300, *E400, *E500, *E600)}
+LESSONS: dict[str, Lesson] = {lesson.code: lesson for lesson in (*E100, *E120, *E200, *E300, *E400, *E500, *E600)}
 
 
 @dataclass(frozen=True)

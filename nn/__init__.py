@@ -20,3 +20,5 @@ from tinygrad_edu.nn.padding import *  # noqa: F403
 from tinygrad_edu.nn.parameter import *  # noqa: F403
 from tinygrad_edu.nn.parameter_container import *  # noqa: F403
 from tinygrad_edu.nn.pooling import *  # noqa: F403
+from tinygrad_edu.nn.recurrent import *  # noqa: F403
+from tinygrad_edu.nn.recurrent_cells import *  # noqa: F403

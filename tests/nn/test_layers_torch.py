@@ -93,7 +93,8 @@ def test_every_layer_has_a_case():
     layers = {n for n in dir(nn) if isinstance(getattr(nn, n), type) and issubclass(getattr(nn, n), nn.Module)}
     containers = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
     elsewhere = {"CTCLoss", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}  # need inputs of their own: below
-    assert layers - containers - elsewhere == {case.name for case in CASES}
+    recurrent = {"RNNBase", "RNN", "LSTM", "GRU", "RNNCellBase", "RNNCell", "LSTMCell", "GRUCell"}  # see test_recurrent
+    assert layers - containers - elsewhere - recurrent == {case.name for case in CASES}
 
 
 NAMES = sorted({case.name for case in CASES} | {"CTCLoss", "MaxUnpool2d", "Sequential", "ModuleList", "ModuleDict"})

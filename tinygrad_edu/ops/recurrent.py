@@ -23,6 +23,7 @@ from tinygrad_edu.ops.activation import relu, sigmoid
 from tinygrad_edu.ops.comparison import keep
 from tinygrad_edu.ops.indexing import basic_index
 from tinygrad_edu.ops.joining import join
+from tinygrad_edu.ops.linear import linear
 from tinygrad_edu.ops.matmul import matmul
 from tinygrad_edu.ops.reduction import sum_along
 from tinygrad_edu.ops.shape import transpose
@@ -261,6 +262,20 @@ def layer(x: Tensor, w: Tensor, b: Tensor, states: Sequence[Tensor], kind: str, 
     out = recurrence(x, w, b, *states, kind=kind, steps=steps, notes=Notes())
     rows, batch = x.shape[0], states[0].shape[0]
     return [_rows(out, 0, rows), *(_rows(out, rows + k * batch, batch) for k in range(len(states)))]
+
+
+def projected_layer(
+    x: Tensor, w: Tensor, b: Tensor, projection: Tensor, states: Sequence[Tensor], steps: tuple
+) -> list[Tensor]:
+    """Take all steps of an LSTM whose h is projected, h = W_hr (o tanh(c)), in elementary ops; results as from :func:`layer`."""
+    h, c = states
+    outs = {}
+    for start, count in steps:
+        before, cell = _rows(h, 0, count), _rows(c, 0, count)
+        new, cell = lstm_step(_rows(x, start, count), linear(before, w, b), before, cell)
+        outs[start] = linear(new, projection)
+        h, c = _overwritten(h, outs[start]), _overwritten(c, cell)
+    return [join([outs[start] for start in sorted(outs)], dim=0), h, c]
 
 
 def _rows(a, start, count):

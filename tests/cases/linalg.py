@@ -2,8 +2,9 @@
 
 import numpy as np
 
+import tinygrad_edu.linalg  # noqa: F401 - so that lib.linalg is there
 from tests.op_cases import Arg, OpCase
-from tinygrad_edu.ops import linalg  # noqa: F401 - declares `trace`
+from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.einsum import contract
 
 
@@ -98,4 +99,44 @@ DISTANCES = [
     OpCase("pdist", args([(4, 3), (2, 2)]), order=1, call=lambda lib, x: lib.nn.functional.pdist(x)),
 ]
 
-CASES = PRODUCTS + SUMS + DISTANCES
+
+# ---- inverse, determinant, decompositions -----------------------------------------------------------------------------------
+def regular(rng: np.random.Generator, shape) -> np.ndarray:
+    """Square matrices far from singular, with singular values well apart."""
+    u, _, vh = np.linalg.svd(rng.normal(size=shape))
+    return (u * np.arange(1.0, shape[-1] + 1)) @ vh
+
+
+def tall_or_wide(rng: np.random.Generator, shape) -> np.ndarray:
+    """Matrices of full rank with singular values well apart."""
+    u, s, vh = np.linalg.svd(rng.normal(size=shape), full_matrices=False)
+    return (u * np.arange(1.0, s.shape[-1] + 1)) @ vh
+
+
+def matrix(name: str, *shapes, make=regular, call, **options) -> OpCase:
+    """A case of one matrix; float64 only, since the derivatives multiply condition numbers."""
+    return OpCase(name, (Arg(shapes=shapes, make=make),), call=call, dtypes=("float64",), tolerance=1e-5, **options)
+
+
+SQUARE, BOTH, TALL = ((3, 3), (2, 2, 2)), ((4, 3), (3, 4), (3, 3)), ((4, 3), (3, 3), (2, 3, 2))
+DECOMPOSITIONS = [
+    matrix("inverse", *SQUARE, call=lambda lib, x: lib.linalg.inv(x)),
+    matrix("determinant", *SQUARE, call=lambda lib, x: lib.linalg.det(x)),
+    matrix("cofactors", *SQUARE, call=lambda lib, x: linalg.cofactors(x), torch=False,
+           reference=lambda x: np.linalg.det(x)[..., None, None] * np.linalg.inv(x).swapaxes(-1, -2)),
+    matrix("log_determinant", *SQUARE, call=lambda lib, x: lib.linalg.slogdet(x)[1]),
+    matrix("sign_of_determinant", *SQUARE, call=lambda lib, x: lib.linalg.slogdet(x)[0], order=0),
+    OpCase("solve_matrix", (Arg(shapes=SQUARE, make=regular), Arg(shapes=((3, 2), (2, 2, 1)))), dtypes=("float64",), tolerance=1e-5,
+           call=lambda lib, a, b: lib.linalg.solve(a, b)),
+    matrix("pseudoinverse", *BOTH, make=tall_or_wide, call=lambda lib, x: lib.linalg.pinv(x)),
+    matrix("cholesky_factor", *SQUARE, call=lambda lib, x: lib.linalg.cholesky(x @ x.mT)),
+    matrix("eigenvalues", *SQUARE, call=lambda lib, x: lib.linalg.eigvalsh(x @ x.mT)),
+    matrix("eigenvectors", *SQUARE, call=lambda lib, x: lib.linalg.eigh(x @ x.mT)[1] ** 2),  # squared: the sign is free
+    matrix("singular_values", *BOTH, make=tall_or_wide, call=lambda lib, x: lib.linalg.svdvals(x)),
+    matrix("left_vectors", *BOTH, make=tall_or_wide, call=lambda lib, x: lib.linalg.svd(x, full_matrices=False)[0] ** 2),
+    matrix("right_vectors", *BOTH, make=tall_or_wide, call=lambda lib, x: lib.linalg.svd(x, full_matrices=False)[2] ** 2),
+    matrix("orthogonal_factor", *TALL, make=tall_or_wide, call=lambda lib, x: lib.linalg.qr(x)[0]),
+    matrix("triangular_factor", *TALL, make=tall_or_wide, call=lambda lib, x: lib.linalg.qr(x)[1]),
+]  # fmt: skip
+
+CASES = PRODUCTS + SUMS + DISTANCES + DECOMPOSITIONS

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import numba
 from numba.core.caching import FunctionCache
@@ -92,7 +93,7 @@ class _Waiting:
 waiting = _Waiting()
 
 
-def compiled(flags: set[str] = EXACT, inline: str = "never") -> Callable:
+def compiled(flags: set[str] = EXACT, inline: Literal["never", "always"] = "never") -> Callable:
     """Compile a module-level function with Numba: no GIL, NumPy's rules for division by zero, kept on disk.
 
     Parameters
@@ -104,7 +105,7 @@ def compiled(flags: set[str] = EXACT, inline: str = "never") -> Callable:
     """
 
     def decorate(function: Callable):
-        dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=flags, inline=inline)(function)
+        dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=flags, inline=inline)(function)
         with contextlib.suppress(RuntimeError):  # no folder can be written: compile afresh in every process
             dispatcher._cache = KernelCache(function)
         return dispatcher

@@ -70,7 +70,8 @@ def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
     if len(vectors) % 2:  # tiles take two: one more, without lanes
         vectors = np.concatenate([vectors, vectors[-1:] * [1, 1, 0]])
     layout = (rows, columns, *stride, *padding)
-    return Plan(layout, plane, *(np.array(t, np.int64) for t in (window, pixels.ravel(), vectors)), (oh, ow))
+    tables = [np.array(table, np.int64) for table in (window, pixels.ravel(), vectors)]
+    return Plan(layout, plane, tables[0], tables[1], tables[2], (oh, ow))
 
 
 def forward_suits(x: np.ndarray, w: np.ndarray) -> bool:

@@ -74,17 +74,17 @@ def run_chunks(task: Callable[[int, int, int], None], pieces: list[tuple[int, in
 
 def _run_together(task, pieces, helpers: int) -> None:
     global _pool
-    if _pool is None:
+    if (pool := _pool) is None:
         from concurrent.futures import ThreadPoolExecutor  # here, because it is slow to import
 
-        _pool = ThreadPoolExecutor(get_num_threads() - 1 or 1, thread_name_prefix="tinygrad_edu-kernel")
+        pool = _pool = ThreadPoolExecutor(get_num_threads() - 1 or 1, thread_name_prefix="tinygrad_edu-kernel")
     ticket = itertools.count()  # next() on it is atomic: each piece is taken exactly once
 
     def work():
         while (i := next(ticket)) < len(pieces):
             task(i, *pieces[i])
 
-    others = [_pool.submit(work) for _ in range(helpers)]
+    others = [pool.submit(work) for _ in range(helpers)]
     try:
         work()
     finally:

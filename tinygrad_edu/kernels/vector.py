@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import functools
 
-import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinygrad_edu.kernels.compiler import compiled
-from tinygrad_edu.kernels.vector_instructions import FEATURES, FLOAT, INT, LANES, VECTOR, ZERO, Emitter
+from tinygrad_edu.kernels.vector_instructions import FEATURES, FLOAT, INT, LANES, VECTOR, ZERO, Emitter, config
 
 ROWS = 8 if LANES == 16 else 6  # AVX-512 has 32 registers, AVX2 16: as many accumulators as leave room for A and B
 FEW_ROWS = 4  # a smaller tile for what is left over
@@ -263,7 +262,7 @@ def _probe(source, target):
 @functools.cache
 def usable() -> bool:
     """Whether this machine has the vectors that we write for, and its LLVM accepts what we write."""
-    if not numba.config.ENABLE_AVX or not ("avx512f" in FEATURES or {"avx2", "fma"} <= FEATURES):
+    if not config.ENABLE_AVX or not ("avx512f" in FEATURES or {"avx2", "fma"} <= FEATURES):
         return False
     source, target = np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros((3, 2), np.float32)
     try:

@@ -8,17 +8,20 @@ result in. A vector here is LANES float32, as many as one register of the proces
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import llvmlite.binding
 import numba
 from llvmlite import ir
 from numba.core import cgutils
 
+config: Any = numba.config  # Numba's settings, from its environment variables
+
 
 def _features() -> set[str]:
     """What the processor that we compile for can do."""
-    if numba.config.CPU_FEATURES is not None:
-        return {name[1:] for name in numba.config.CPU_FEATURES.split(",") if name.startswith("+")}
+    if config.CPU_FEATURES is not None:
+        return {name[1:] for name in config.CPU_FEATURES.split(",") if name.startswith("+")}
     try:
         return {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
     except RuntimeError:  # LLVM does not know this system

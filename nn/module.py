@@ -4,6 +4,7 @@ A module's attributes live in its ``__dict__`` like those of any Python object. 
 ones are parameters, buffers and sub-modules; everything here that walks over weights or layers reads that one dictionary.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -316,7 +317,7 @@ class Module(Conversions):
         self, *args: Any, destination: dict | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
         """Return all parameters and persistent buffers by their dotted names, outside the graph, sharing memory."""
-        return state.collect(self, {} if destination is None else destination, prefix, keep_vars)
+        return state.collect(self, OrderedDict() if destination is None else destination, prefix, keep_vars)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

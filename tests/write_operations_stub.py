@@ -30,13 +30,25 @@ def own_names() -> set[str]:
     for n in body:
         targets = n.targets if isinstance(n, ast.Assign) else [n.target] if isinstance(n, ast.AnnAssign) else []
         names |= {t.id for t in targets if isinstance(t, ast.Name)}
-    return names | {"__slots__", "__doc__", "__module__", "__annotations__", "__weakref__", "__static_attributes__", "__firstlineno__"}
+    return names | {
+        "__slots__",
+        "__doc__",
+        "__module__",
+        "__annotations__",
+        "__weakref__",
+        "__static_attributes__",
+        "__firstlineno__",
+    }
 
 
 def entry(name: str, value: object) -> str:
     """One line of the stub."""
     if isinstance(value, property):
         return f"    @property\n    def {name}(self) -> Tensor: ..."
+    if name == "__setitem__":
+        return "    def __setitem__(self, index: Any, value: Any) -> None: ..."
+    if name.startswith("__i") and name != "__invert__":
+        return f"    def {name}(self, other: Any) -> Tensor: ...  # type: ignore[misc]"
     if name in ("__eq__", "__ne__"):
         return f"    def {name}(self, other: object) -> Tensor: ...  # type: ignore[override]"
     operator = name.startswith("__")
@@ -65,7 +77,11 @@ def stub() -> str:
     import tinygrad_edu.nn  # noqa: F401 - whatever else installs methods
 
     skip = own_names()
-    entries = [entry(n, v) for n, v in sorted(vars(tg.Tensor).items()) if n not in skip and (callable(v) or isinstance(v, property))]
+    entries = [
+        entry(n, v)
+        for n, v in sorted(vars(tg.Tensor).items())
+        if n not in skip and (callable(v) or isinstance(v, property))
+    ]
     return HEAD + "\n".join(entries) + "\n"
 
 

@@ -32,7 +32,7 @@ from tinygrad_edu.registry import observers, registry
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
-    "Composite", "Primitive", "as_float", "broadcast_error", "composite", "constant", "observers", "on_arrays", "primitive", "promoted",
+    "Composite", "Primitive", "as_float", "broadcast_error", "composite", "constant", "install", "observers", "on_arrays", "primitive", "promoted",
     "public_signature", "reads_of", "registry", "track_view",
 ]  # fmt: skip
 
@@ -50,6 +50,8 @@ class Primitive:
         The tensor arguments by the names the rules use.
     parameters : dict
         The Python parameters with their defaults.
+    numbers : tuple of str
+        The arguments that may be Python numbers.
     rules : dict
         Derivative rule by argument name; an argument without a rule gets no gradient.
     reads : tuple of str
@@ -62,6 +64,7 @@ class Primitive:
         *,
         elementwise: bool = False,
         mixes: Sequence[str] | None = None,
+        numbers: Sequence[str] | None = None,
         float_result: bool = False,
         view: bool = False,
         method: bool | str = True,
@@ -91,6 +94,7 @@ class Primitive:
         self.public_names = self.public_names[: len(self.arguments)]
         self.elementwise, self.float_result, self.view = elementwise, float_result, view
         self.mixes = tuple(mixes if mixes is not None else self.arguments if elementwise else ())
+        self.numbers = tuple(numbers if numbers is not None else self.arguments if elementwise else ())
         self.rules: dict[str, Callable] = {}
         self.array_rules: dict[str, Callable] = {}
         self.together: Callable | None = None
@@ -198,8 +202,8 @@ class Primitive:
         for name, public, a in zip(self.arguments, self.public_names, arguments, strict=True):
             if isinstance(a, Tensor) or (a is None and name in self.optional):
                 ready.append(a)
-            elif like is not None and self.elementwise and isinstance(a, int | float | np.number | np.bool):
-                ready.append(constant(a.item() if isinstance(a, np.generic) else a, like._data))
+            elif like is not None and name in self.numbers and isinstance(a, int | float | np.number | np.bool):
+                ready.append(constant(a.item() if isinstance(a, np.generic) else a, self.like_for_numbers(like)))
             elif like is not None and self.elementwise and isinstance(a, np.ndarray):
                 dtypes.from_numpy_dtype(a.dtype)
                 ready.append(wrap(a))
@@ -208,6 +212,10 @@ class Primitive:
                     f"{self.name}(): argument '{public}' must be Tensor, not {type(a).__name__}. Fix: tg.tensor(...) first."
                 )
         return ready
+
+    def like_for_numbers(self, like: Tensor) -> Any:
+        """Return the array whose type a Python number takes: where integers give floats, it becomes a float itself."""
+        return as_float(like)._data if self.float_result else like._data
 
     def explain(self, error: Exception, arguments: tuple, parameters: dict) -> Exception:
         """Turn an array library's complaint into one that names the op, the shapes and the fix."""
@@ -303,13 +311,21 @@ def register(name: str, op: Any, function: Callable, method: bool | str, operato
             setattr(Tensor, operator, reflected(function))
 
 
+def install(**methods: Any) -> None:
+    """Put methods and properties on Tensor that are not ops themselves."""
+    for name, method in methods.items():
+        setattr(Tensor, name, method)
+
+
 def reflected(function: Callable) -> Callable:
     """Return the operator for ``number - tensor``, which Python asks of the right operand."""
+
+    lifts = getattr(getattr(function, "op", None), "float_result", False)
 
     def swapped(self: Tensor, other: Any) -> Tensor:
         kind = other.__class__
         if kind is float or kind is int:
-            other = constant(other, self._data)
+            other = constant(other, as_float(self)._data if lifts else self._data)
         return function(other, self)
 
     return swapped

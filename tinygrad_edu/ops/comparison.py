@@ -4,9 +4,10 @@ from numbers import Number
 
 import numpy as np
 
+from tinygrad_edu.errors import DtypeError
 from tinygrad_edu.ops.alias import alias
 from tinygrad_edu.ops.dims import normalize_dims
-from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.primitive import composite, install, primitive
 from tinygrad_edu.quiet import quietly
 from tinygrad_edu.tensor import Tensor
 
@@ -33,13 +34,13 @@ keep.derivative(x=lambda g, mask: keep(g, mask))
 
 
 # ---- comparing two tensors --------------------------------------------------------------------------------------------------
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=("y",))
 def eq(x, y, /):
     """Element by element x == y, a bool tensor; NaN equals nothing."""
     return x == y
 
 
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=("y",))
 def ne(x, y, /):
     """Element by element x != y, a bool tensor."""
     return x != y
@@ -59,28 +60,28 @@ def _operator(function):
     return compare
 
 
-Tensor.__eq__, Tensor.__ne__ = _operator(eq), _operator(ne)  # type: ignore[method-assign]
+install(__eq__=_operator(eq), __ne__=_operator(ne))
 
 
-@primitive(elementwise=True, operators=("__lt__",))
+@primitive(elementwise=True, numbers=("y",), operators=("__lt__",))
 def lt(x, y, /):
     """Element by element x < y, a bool tensor; False where either is NaN."""
     return x < y
 
 
-@primitive(elementwise=True, operators=("__le__",))
+@primitive(elementwise=True, numbers=("y",), operators=("__le__",))
 def le(x, y, /):
     """Element by element x <= y, a bool tensor; False where either is NaN."""
     return x <= y
 
 
-@primitive(elementwise=True, operators=("__gt__",))
+@primitive(elementwise=True, numbers=("y",), operators=("__gt__",))
 def gt(x, y, /):
     """Element by element x > y, a bool tensor; False where either is NaN."""
     return x > y
 
 
-@primitive(elementwise=True, operators=("__ge__",))
+@primitive(elementwise=True, numbers=("y",), operators=("__ge__",))
 def ge(x, y, /):
     """Element by element x >= y, a bool tensor; False where either is NaN."""
     return x >= y
@@ -91,10 +92,17 @@ less, less_equal = alias(lt, "less"), alias(le, "less_equal")
 greater, greater_equal = alias(gt, "greater"), alias(ge, "greater_equal")
 
 
-@primitive(elementwise=True)
+@primitive(elementwise=True, mixes=(), numbers=())
 @quietly
 def isclose(x, y, /, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Element by element |x - y| <= atol + rtol * |y|, a bool tensor; infinities are close to themselves only."""
+    """Element by element |x - y| <= atol + rtol * |y|, a bool tensor; infinities are close to themselves only.
+
+    Raises
+    ------
+    RuntimeError
+        If the dtypes differ.
+    """
+    same_dtypes("isclose", x, y)
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"isclose: rtol and atol must be greater than or equal to zero, got {rtol} and {atol}.")
     close = (x == y) | ((np.abs(x - y) <= atol + rtol * np.abs(y)) & np.isfinite(y)) if x.dtype.kind != "b" else x == y
@@ -158,19 +166,19 @@ def signbit(x, /):
 
 
 # ---- logic ------------------------------------------------------------------------------------------------------------------
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=())
 def logical_and(x, y, /):
     """True where both are nonzero."""
     return np.logical_and(x, y)
 
 
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=())
 def logical_or(x, y, /):
     """True where at least one is nonzero."""
     return np.logical_or(x, y)
 
 
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=())
 def logical_xor(x, y, /):
     """True where exactly one is nonzero."""
     return np.logical_xor(x, y)
@@ -185,7 +193,19 @@ def logical_not(x, /):
 def refuse_bool(name, x, instead="x.int()"):
     """Raise where PyTorch does not define an arithmetic op on bool tensors."""
     if x.dtype.kind == "b":
-        raise RuntimeError(f"{name}: not defined for bool tensors. Fix: {instead}.")
+        raise NotImplementedError(f"{name}: not implemented for bool tensors. Fix: {instead}.")
+
+
+def need_floats(name, x):
+    """Raise where PyTorch defines an op on floating-point tensors only."""
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"{name}: not implemented for {x.dtype} tensors. Fix: x.float().")
+
+
+def same_dtypes(name, x, y):
+    """Raise where PyTorch does not promote two tensors to a common type."""
+    if x.dtype != y.dtype:
+        raise DtypeError(f"{name}: the dtypes {x.dtype} and {y.dtype} did not match. Fix: other.to(input.dtype).")
 
 
 def _refuse_floats(name, x):
@@ -227,6 +247,7 @@ def bitwise_not(x, /):
 def bitwise_left_shift(x, y, /):
     """Bits moved up, x * 2**y for integers."""
     _refuse_floats("bitwise_left_shift", x)
+    refuse_bool("bitwise_left_shift", x)
     return x << y
 
 
@@ -234,6 +255,7 @@ def bitwise_left_shift(x, y, /):
 def bitwise_right_shift(x, y, /):
     """Bits moved down, floor(x / 2**y) for integers."""
     _refuse_floats("bitwise_right_shift", x)
+    refuse_bool("bitwise_right_shift", x)
     return x >> y
 
 
@@ -250,14 +272,14 @@ def axes_of(dim, ndim, name):
 @primitive(method=False)
 def any_along(x, /, dim, keepdim):
     """Logical or along `dim` (None: all of them)."""
-    result = np.any(x, axis=axes_of(dim, x.ndim, "any"), keepdims=keepdim)
+    result = np.any(x, axis=axes_of(dim, x.ndim, "any"), keepdims=keepdim) if dim != () else x != 0
     return result.astype(x.dtype) if x.dtype.char == "B" else result
 
 
 @primitive(method=False)
 def all_along(x, /, dim, keepdim):
     """Logical and along `dim` (None: all of them)."""
-    result = np.all(x, axis=axes_of(dim, x.ndim, "all"), keepdims=keepdim)
+    result = np.all(x, axis=axes_of(dim, x.ndim, "all"), keepdims=keepdim) if dim != () else x != 0
     return result.astype(x.dtype) if x.dtype.char == "B" else result
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_edu import dtypes
 from tinygrad_edu.device import device, require_cpu
 from tinygrad_edu.dtypes import as_dtype, dtype
-from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.primitive import composite, install, primitive
 from tinygrad_edu.quiet import quietly
 from tinygrad_edu.tensor import Tensor
 
@@ -139,10 +139,9 @@ def _no_cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memor
     return self
 
 
-Tensor.cpu = Tensor.pin_memory = _stay
-Tensor.cuda = _no_cuda
-Tensor.is_pinned = lambda self, device=None: False
-Tensor.get_device = lambda self: -1
+install(
+    cpu=_stay, pin_memory=_stay, cuda=_no_cuda, is_pinned=lambda self, device=None: False, get_device=lambda self: -1
+)
 
 
 # ---- questions --------------------------------------------------------------------------------------------------------------
@@ -169,4 +168,4 @@ def storage_offset(self: Tensor) -> int:
     return (array.ctypes.data - owner.ctypes.data) // array.itemsize
 
 
-Tensor.storage_offset = storage_offset
+install(storage_offset=storage_offset)

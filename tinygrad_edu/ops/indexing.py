@@ -12,7 +12,7 @@ from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.index_keys import check_bounds, is_plain, split_key
 from tinygrad_edu.ops.shape import reshape_to
-from tinygrad_edu.primitive import broadcast_error, composite, primitive
+from tinygrad_edu.primitive import broadcast_error, composite, install, primitive
 from tinygrad_edu.quiet import quietly
 from tinygrad_edu.tensor import Tensor, wrap
 
@@ -196,7 +196,7 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     memory.note_write(array, "x[...] = value")
 
 
-Tensor.__setitem__ = _set_item
+install(__setitem__=_set_item)
 
 
 @quietly

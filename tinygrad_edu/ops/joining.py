@@ -13,7 +13,7 @@ from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.expanding import atleast_1d, atleast_2d, atleast_3d
 from tinygrad_edu.ops.indexing import basic_index, getitem
 from tinygrad_edu.ops.shape import permute_dims, reshape_to, sizes_of
-from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.primitive import composite, install, primitive
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
@@ -225,7 +225,7 @@ def split_with_sizes(input, split_sizes, dim=0):
     return split(input, list(split_sizes), dim)
 
 
-Tensor.split_with_sizes = split_with_sizes
+install(split_with_sizes=split_with_sizes)
 
 
 @composite

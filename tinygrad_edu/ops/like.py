@@ -9,6 +9,7 @@ from tinygrad_edu import dtypes
 from tinygrad_edu.dtypes import as_dtype
 from tinygrad_edu.ops.conversion import TYPE_NAMES
 from tinygrad_edu.ops.creation import as_number, empty, finish, full, ones, to_array, zeros
+from tinygrad_edu.primitive import install
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
@@ -74,10 +75,10 @@ def _install_new() -> None:
         new.__name__, new.__doc__ = f"new_{make.__name__}", f"Like ``tg.{make.__name__}``, in this tensor's type."
         return new
 
-    Tensor.new_tensor, Tensor.new_full = new_tensor, new_full
+    install(new_tensor=new_tensor, new_full=new_full)
     for make in (zeros, ones, empty):
         setattr(Tensor, f"new_{make.__name__}", maker(make))
-    Tensor.new = maker(empty)
+    install(new=maker(empty))
 
 
 _install_new()

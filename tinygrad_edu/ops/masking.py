@@ -12,7 +12,7 @@ from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.expanding import broadcast_shapes, expand
 from tinygrad_edu.ops.indexing import advanced_index, index_spread
 from tinygrad_edu.ops.shape import reshape_to
-from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.primitive import composite, install, primitive
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero", "where"]
@@ -79,7 +79,7 @@ def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     return where(condition, self, other)
 
 
-Tensor.where = _where_method
+install(where=_where_method)
 
 
 # ---- masks ------------------------------------------------------------------------------------------------------------------

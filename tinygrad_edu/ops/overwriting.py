@@ -8,7 +8,7 @@ from tinygrad_edu import memory
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.conversion import convert
-from tinygrad_edu.primitive import broadcast_error, primitive
+from tinygrad_edu.primitive import broadcast_error, install, primitive
 from tinygrad_edu.quiet import quietly
 from tinygrad_edu.tensor import Tensor, wrap
 
@@ -95,4 +95,4 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     return write(self, np.broadcast_to(src._data, shape), "copy_")
 
 
-Tensor.fill_, Tensor.zero_, Tensor.copy_ = fill_, zero_, copy_
+install(fill_=fill_, zero_=zero_, copy_=copy_)

@@ -9,7 +9,7 @@ from tinygrad_edu.dtypes import as_dtype, dtype
 from tinygrad_edu.errors import GraphError, ShapeError, message
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.ops.dims import normalize_dim, normalize_dims
-from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.primitive import composite, install, primitive
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
@@ -185,7 +185,7 @@ def squeeze(x, /, dim=None, *, axis=None):
     dim = dim if axis is None else axis
     if dim is None:
         return x.reshape([n for n in x.shape if n != 1])
-    chosen = {normalize_dim(d, x.ndim, "squeeze") for d in (dim if isinstance(dim, tuple | list) else (dim,))}
+    chosen = normalize_dims(dim, x.ndim, "squeeze") if dim != () else ()
     return x.reshape([n for d, n in enumerate(x.shape) if n != 1 or d not in chosen])
 
 
@@ -308,7 +308,9 @@ def t(input):
 
 @composite
 def adjoint(input):
-    """Transpose the last two dimensions."""
+    """Transpose the last two dimensions; a 0-d tensor stays as it is."""
+    if not input._data.ndim:
+        return input
     if input._data.ndim < 2:
         raise ShapeError(
             f"tensor.mT is only supported on matrices or batches of matrices. Got {input._data.ndim}-D tensor. Fix: x.unsqueeze(0)."
@@ -321,9 +323,8 @@ def _reverse_dims(self: Tensor) -> Tensor:
     return permute_dims(self, tuple(range(self._data.ndim))[::-1])
 
 
-Tensor.T = property(_reverse_dims)
-Tensor.H = property(t, doc="The transpose of a matrix.")
-Tensor.mT = Tensor.mH = property(adjoint, doc="The transpose of the last two dimensions.")
+_last_two = property(adjoint, doc="The transpose of the last two dimensions.")
+install(T=property(_reverse_dims), H=property(t, doc="The transpose of a matrix."), mT=_last_two, mH=_last_two)
 
 
 # ---- in place ---------------------------------------------------------------------------------------------------------------
@@ -368,4 +369,4 @@ def resize_(self: Tensor, *sizes: Any) -> Tensor:
     return self
 
 
-Tensor.resize_ = resize_
+install(resize_=resize_)

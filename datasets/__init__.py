@@ -10,5 +10,6 @@ from tinygrad_edu.datasets import transforms
 from tinygrad_edu.datasets.digits import Digits
 from tinygrad_edu.datasets.mnist import MNIST, FashionMNIST
 from tinygrad_edu.datasets.toy import blobs, circles, moons, spirals
+from tinygrad_edu.datasets.transformed import Transformed
 
-__all__ = ["MNIST", "Digits", "FashionMNIST", "blobs", "circles", "moons", "spirals", "transforms"]
+__all__ = ["MNIST", "Digits", "FashionMNIST", "Transformed", "blobs", "circles", "moons", "spirals", "transforms"]

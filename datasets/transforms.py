@@ -5,10 +5,24 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.datasets.pictures import InterpolationMode, RandomImageTransform, is_pillow
+from tinygrad_edu.datasets.transforms_affine import RandomAffine, RandomRotation
+from tinygrad_edu.datasets.transforms_color import Grayscale, RandomErasing, RandomGrayscale
+from tinygrad_edu.datasets.transforms_shape import (
+    CenterCrop,
+    Pad,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomVerticalFlip,
+    Resize,
+)
 from tinygrad_edu.dtypes import get_default_dtype
 from tinygrad_edu.tensor import Tensor, wrap
 
-__all__ = ["Compose", "Lambda", "Normalize", "ToTensor"]
+__all__ = [
+    "CenterCrop", "Compose", "Grayscale", "InterpolationMode", "Lambda", "Normalize", "Pad", "RandomAffine", "RandomCrop",
+    "RandomErasing", "RandomGrayscale", "RandomHorizontalFlip", "RandomRotation", "RandomVerticalFlip", "Resize", "ToTensor",
+]  # fmt: skip
 
 
 class Compose:
@@ -154,18 +168,43 @@ class Lambda:
         return f"{type(self).__name__}()"
 
 
+_ON_BATCHES = (
+    CenterCrop, Grayscale, Normalize, Pad, RandomAffine, RandomCrop, RandomErasing, RandomGrayscale, RandomHorizontalFlip,
+    RandomRotation, RandomVerticalFlip, Resize,
+)  # fmt: skip
+
+
 def batched(transform: Callable | None) -> Callable[[np.ndarray], np.ndarray] | None:
     """Return the same transform for a batch of uint8 images, (N, H, W) to (N, C, H, W), or None if it has none.
 
-    That is so for `ToTensor` alone or followed by `Normalize`; a subclass may mean something else, so it does not count.
+    That is so for `ToTensor` alone or followed by what :func:`batched_tensors` can do.
     """
-    steps = list(transform.transforms) if type(transform) is Compose else [transform]
-    if [type(step) for step in steps] not in ([ToTensor], [ToTensor, Normalize]):
+    steps = _steps(transform)
+    if not steps or type(steps[0]) is not ToTensor:
         return None
+    return _on_batch(steps) if len(steps) == 1 or batched_tensors(Compose(steps[1:])) is not None else None
 
+
+def batched_tensors(transform: Callable | None) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return the same transform for a batch of Tensors, (N, C, H, W), or None if it has none.
+
+    That is so for the transforms of this module, as long as at most one of them decides by chance: two would draw in another order
+    than picture by picture. A subclass may mean something else, so it does not count.
+    """
+    steps = _steps(transform)
+    if any(type(step) not in _ON_BATCHES for step in steps):
+        return None
+    return _on_batch(steps) if sum(isinstance(step, RandomImageTransform) for step in steps) <= 1 else None
+
+
+def _steps(transform: Any) -> list:
+    return list(transform.transforms) if type(transform) is Compose else [transform]
+
+
+def _on_batch(steps: list) -> Callable[[np.ndarray], np.ndarray]:
     def on_batch(images: np.ndarray) -> np.ndarray:
         for step in steps:
-            images = step.on_batch(images)  # type: ignore[union-attr]
+            images = step.on_batch(images)
         return images
 
     return on_batch
@@ -174,7 +213,7 @@ def batched(transform: Callable | None) -> Callable[[np.ndarray], np.ndarray] | 
 def _pixels(pic: Any) -> np.ndarray:
     if isinstance(pic, np.ndarray):
         return pic
-    if not type(pic).__module__.startswith("PIL."):
+    if not is_pillow(pic):
         raise TypeError(
             f"ToTensor: pic should be PIL Image or ndarray. Got {type(pic)}. Fix: a Tensor needs no ToTensor()."
         )

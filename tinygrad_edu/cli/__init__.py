@@ -1,14 +1,14 @@
-"""The command line: ``tinygrad-edu train | evaluate | graph | demo | explain``."""
+"""The command line: ``tinygrad-edu train | evaluate | course | graph | demo | explain``."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from tinygrad_edu.cli import demo, evaluate, explain, graph, train
+from tinygrad_edu.cli import course, demo, evaluate, explain, graph, train
 
 __all__ = ["main", "parser"]
 
-COMMANDS = (train, evaluate, graph, demo, explain)
+COMMANDS = (train, evaluate, course, graph, demo, explain)
 # What a person can mend: shown as one line. Anything else is a bug and shows its traceback.
 MENDABLE = (
     OSError,

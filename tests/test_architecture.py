@@ -23,8 +23,8 @@ LAYERS = [
     ["dtypes", "grad_mode", "generator", "random"],
     ["graph"],
     ["memory"],
+    ["registry", "source_lines", "cuts", "mistakes"],
     ["engine"],
-    ["registry", "mistakes", "cuts"],
     ["printing", "tensor"],
     ["array_rules", "codegen", "operands", "primitive"],
     ["kernels"],
@@ -105,7 +105,19 @@ def run(code: str, **options) -> subprocess.CompletedProcess:
 
 
 def test_importing_loads_no_heavy_library():
-    heavy = ["numba", "scipy", "matplotlib", "sklearn", "networkx", "graphviz", "pooch", "tqdm", "safetensors", "PIL", "torch"]
+    heavy = [
+        "numba",
+        "scipy",
+        "matplotlib",
+        "sklearn",
+        "networkx",
+        "graphviz",
+        "pooch",
+        "tqdm",
+        "safetensors",
+        "PIL",
+        "torch",
+    ]
     done = run(f"import tinygrad_edu, sys; print([m for m in {heavy} if m in sys.modules])")
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 

@@ -440,3 +440,48 @@ class TestCheck:
             tg.check([])
         with pytest.raises(TypeError, match=r"pass loss, not loss\.item"):
             tg.check(nn.Linear(1, 1), loss=1.0)
+
+
+class TestNamesOfVariables:
+    def test_the_shared_part_of_two_losses(self):
+        w = tg.tensor([1.0, 2.0], requires_grad=True)
+        shared = w * w
+        shared.sum().backward()
+        with pytest.raises(
+            RuntimeError, match=r"E204.*`shared` of line \d+ in test_teaching\.py is a result that the first"
+        ):
+            (shared * 2).sum().backward()
+
+    def test_where_the_softmax_was_taken(self):
+        probabilities = nn.Linear(3, 2)(X).softmax(1)
+        with pytest.warns(tg.TeachingWarning, match=r"E105.*`probabilities` of line \d+ in test_teaching"):
+            F.cross_entropy(probabilities, LABELS)
+
+    def test_where_float64_came_from(self):
+        data = tg.ones(2, 3, dtype=tg.float64)
+        with pytest.raises(RuntimeError, match=r"E109.*`data` of line \d+ in test_teaching.*\.float\(\)"):
+            nn.Linear(3, 2)(data)
+
+    def test_values_that_answer_strangely(self):
+        class Strange:
+            def __getattr__(self, name):
+                raise ZeroDivisionError
+
+        strange = Strange()
+        assert strange is not None
+        with pytest.raises(RuntimeError, match="E203"):
+            tg.ones(1).backward()
+
+
+class TestNoLogarithms:
+    def test_scores(self):
+        scores = nn.Linear(3, 2)(X) + 5.0
+        with pytest.warns(tg.TeachingWarning, match=r"E106 in nll_loss.*a result of add, goes up to"):
+            F.nll_loss(scores, LABELS)
+
+    def test_logarithms_made_by_hand(self):
+        probabilities = nn.Linear(3, 2)(X).softmax(1)
+        F.nll_loss((probabilities + 1e-9).log(), LABELS)
+
+    def test_a_leaf(self):
+        F.nll_loss(tg.rand(8, 2, requires_grad=True), LABELS)

@@ -6,11 +6,9 @@ lies in the statement that takes something which requires grad and gives somethi
 """
 
 import ast
-import linecache
-import os
-from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+
+from tinygrad_edu.source_lines import Assignment, Lines
 
 __all__ = ["find_cut"]
 
@@ -34,16 +32,7 @@ FUNCTIONS = {
     "argmax": METHODS["argmax"],
     "argmin": METHODS["argmin"],
 }
-SWITCHES = ("no_grad", "inference_mode", "set_grad_enabled(False)")
 DEPTH = 20  # assignments followed backwards
-
-
-@dataclass(frozen=True)
-class _Assignment:
-    line: int
-    names: frozenset[str]
-    value: ast.expr
-    switch: str  # the `with no_grad()` around it, as written
 
 
 def find_cut(frame: FrameType | None) -> tuple[str, str] | None:
@@ -52,33 +41,23 @@ def find_cut(frame: FrameType | None) -> tuple[str, str] | None:
         return None
     try:
         return _Trace(frame).run()
-    except (
-        SyntaxError,
-        ValueError,
-        RecursionError,
-        AttributeError,
-    ):  # unreadable source: say nothing rather than guess
+    except Exception:  # the error must come, whatever the user's objects answer and however the source looks
         return None
 
 
-class _Trace:
+class _Trace(Lines):
     """One walk backwards through the lines of one function."""
 
     def __init__(self, frame: FrameType):
-        self.frame = frame
-        self.file = os.path.basename(frame.f_code.co_filename)
-        lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-        scope = _scope(ast.parse("".join(lines)), frame)
-        self.assignments: list[_Assignment] = []
-        self.start: ast.expr | None = None
-        self._collect(scope.body, "")
-        self.seen: set[_Assignment] = set()
+        super().__init__(frame)
+        self.seen: set[Assignment] = set()
         self.plain: list[str] = []  # tensors and models met on the way, none of which requires grad
 
     def run(self) -> tuple[str, str] | None:
-        if self.start is None:
+        start = None if self.statement is None else _receiver(self.statement)
+        if start is None:
             return None
-        found = self._follow(self.start, self.frame.f_lineno, "", None, 0)
+        found = self._follow(start, self.frame.f_lineno, "", None, 0)
         if found is None and self.plain:
             names = ", ".join(dict.fromkeys(self.plain))
             verdict = "which does not require grad" if "," not in names else "none of which requires grad"
@@ -108,7 +87,7 @@ class _Trace:
                     "compute it with tensor operations only, outside no_grad().",
                 )
         for other in dict.fromkeys(names):
-            source = self._last_assignment(other, line)
+            source = self.before(other, line) or self.last(other)
             if source in self.seen or depth >= DEPTH or not self._is_tensor(other):
                 continue
             if source is None:
@@ -135,67 +114,23 @@ class _Trace:
                     found = f"{called}()", FUNCTIONS[called]
         return found
 
-    def _last_assignment(self, name: str, line: int) -> _Assignment | None:
-        mine = [a for a in self.assignments if name in a.names]
-        return max((a for a in mine if a.line < line), key=lambda a: a.line, default=mine[-1] if mine else None)
-
-    def _value(self, name: str) -> Any:
-        return self.frame.f_locals.get(name, self.frame.f_globals.get(name))
-
     def _requires_grad(self, name: str) -> bool:
-        value = self._value(name)
+        value = self.value(name)
         if hasattr(value, "_kinds"):  # a Module
             return any(p.requires_grad for _, p in value._named_members("parameter", "", True, True))
         return getattr(value, "requires_grad", False) is True
 
     def _required_grad(self, name: str, line: int) -> bool:
         """Tell whether a variable that line `line` overwrites, as in ``x = x.detach()``, was recorded before."""
-        earlier = max(
-            (a for a in self.assignments if name in a.names and a.line < line), key=lambda a: a.line, default=None
-        )
+        earlier = self.before(name, line)
         if earlier is None or earlier.switch:
             return False
         names = {n.id for n in ast.walk(earlier.value) if isinstance(n, ast.Name) and self._requires_grad(n.id)}
         return bool(names) and self._cut_in(earlier.value, names) is None
 
     def _is_tensor(self, name: str) -> bool:
-        value = self._value(name)
+        value = self.value(name)
         return hasattr(value, "requires_grad") or hasattr(value, "_kinds")
-
-    def _collect(self, body: list[Any], switch: str) -> None:
-        """Note the assignments of a block, not those of functions defined in it, and the expression that backward() is called on."""
-        for statement in body:
-            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                continue
-            inside = switch
-            if isinstance(statement, ast.With):
-                items = [ast.unparse(item.context_expr) for item in statement.items]
-                inside = next((f"with {i}" for i in items if any(s in i for s in SWITCHES)), switch)
-            elif isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign) and statement.value is not None:
-                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                names = frozenset(n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
-                value = statement.value
-                if isinstance(statement, ast.AugAssign):
-                    value = ast.BinOp(statement.target, statement.op, value)
-                self.assignments.append(_Assignment(statement.lineno, names, value, switch))
-            if not hasattr(statement, "body") and statement.lineno <= self.frame.f_lineno <= (
-                statement.end_lineno or 0
-            ):
-                self.start = _receiver(statement)
-            for part in ("body", "orelse", "finalbody"):
-                self._collect(getattr(statement, part, []), inside)
-            for handler in getattr(statement, "handlers", []):
-                self._collect(handler.body, inside)
-
-
-def _scope(tree: ast.Module, frame: FrameType) -> Any:
-    """Return the function (or the module) that the frame runs."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == frame.f_code.co_name:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == frame.f_code.co_firstlineno:
-                return node
-    return tree
 
 
 def _receiver(statement: ast.stmt) -> ast.expr | None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import GraphError, message
 from tinygrad_edu.grad_mode import set_grad_enabled
 from tinygrad_edu.graph import Leaf, Node
 from tinygrad_edu.memory import check_saved, latest_write
+from tinygrad_edu.mistakes import used_before
 from tinygrad_edu.quiet import restore, silence
 
 __all__ = ["accumulate", "backpropagate", "gather"]
@@ -142,7 +142,7 @@ def _pass(
                     deposit(node, gradient, node.owned)
                 continue
             if node.saved is None:
-                raise freed(node)
+                raise used_before(node)
             if create_graph:
                 node.op.pull_tensors(node, gradient)
             else:
@@ -168,7 +168,7 @@ def _pass_on_arrays(nodes: list[Node], retain_graph: bool, deposit: Callable) ->
         if op is None:  # a leaf
             deposit(node, gradient, node.owned)
         elif node.saved is None:
-            raise freed(node)
+            raise used_before(node)
         else:
             op.pull(node, gradient)
             if op.frees and not retain_graph:
@@ -197,17 +197,3 @@ def _oldest_operation(nodes: list[Node]) -> int:
         if not node.is_leaf:
             return node.number
     return latest_write()
-
-
-def freed(node: Node) -> GraphError:
-    """Compose E204: the graph was used before and its saved values are gone."""
-    return GraphError(
-        message(
-            "E204",
-            "backward",
-            f"Trying to backward through the graph a second time: the values that {node.op.name} saved were freed by the first "
-            "backward pass.",
-            "compute the loss again before each backward(), or add the losses and call backward() once, or pass "
-            "retain_graph=True to the first call.",
-        )
-    )

@@ -1,4 +1,4 @@
-"""What a Tensor says about the mistakes that newcomers make with gradients (E202, E203, E207, E209).
+"""What a Tensor says about the mistakes that newcomers make with gradients (E202, E203, E204, E207, E209).
 
 Nothing here runs on the ordinary path: the evidence is looked for when an error is composed or a suspicious value is read.
 """
@@ -11,8 +11,9 @@ from tinygrad_edu.cuts import find_cut
 from tinygrad_edu.errors import GraphError, message, teach, user_frame
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.graph import Leaf, Node
+from tinygrad_edu.source_lines import variable_that
 
-__all__ = ["no_graph", "notice_summed_losses", "suspicions", "voice_suspicions", "warn_of_no_gradient"]
+__all__ = ["no_graph", "notice_summed_losses", "suspicions", "used_before", "voice_suspicions", "warn_of_no_gradient"]
 
 # What to ask of the next optimizer step: called with the optimizer after it, then forgotten. See nn.modes.
 suspicions: list[Callable[[Any], None]] = []
@@ -21,7 +22,8 @@ LONG = 16  # losses of so many backward passes in one sum
 
 def warn_of_no_gradient(node: Node) -> None:
     """Warn that an interior tensor keeps no gradient (E202), or that a parameter was replaced by its updated value (E209)."""
-    facts = "only leaves keep their gradient; this tensor was made by an operation, so its .grad is None."
+    name = variable_that(lambda value: getattr(value, "node", None) is node)
+    facts = f"only leaves keep their gradient; {name or 'this tensor'} was made by an operation, so its .grad is None."
     where = f"the .grad of a result of {node.op.name}"
     parents = [parent for parent in node.parents if parent is not None]
     leaf = parents[0] if len(parents) == 1 and isinstance(parents[0], Leaf) else None
@@ -58,6 +60,27 @@ def no_graph(data: Any) -> GraphError:
         story = "detach(), .data, item(), argmax, an integer conversion or no_grad() on the way cut the graph."
         fix = "make the parameters with requires_grad=True and compute the loss from them, outside no_grad()."
     return GraphError(message("E203", "backward", facts + story, fix))
+
+
+def used_before(node: Node) -> GraphError:
+    """Compose E204: a backward pass met a node whose saved values an earlier pass has freed; name the variable that shares it."""
+    name = variable_that(lambda value: _is_used(getattr(value, "node", None), node.mark))
+    shared = f" {name} is a result that the first pass used." if name else ""
+    return GraphError(
+        message(
+            "E204",
+            "backward",
+            f"Trying to backward through the graph a second time: the values that {node.op.name} saved were freed by the first "
+            f"backward pass.{shared}",
+            "compute it again before each backward(), or add the losses and call backward() once, or pass retain_graph=True to the "
+            "first call.",
+        )
+    )
+
+
+def _is_used(node: Any, this_pass: object) -> bool:
+    """Tell whether a value's node is part of `this_pass` and has been freed by another."""
+    return isinstance(node, Node) and node.mark is this_pass and node.saved is None
 
 
 def voice_suspicions(optimizer: Any) -> None:

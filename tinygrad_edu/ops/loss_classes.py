@@ -16,6 +16,7 @@ from tinygrad_edu.ops.shape import unsqueeze
 from tinygrad_edu.ops.softmax import log_softmax, softmax_along
 from tinygrad_edu.ops.workspace import Workspace
 from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.source_lines import variable_that
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["cross_entropy", "nll_loss"]
@@ -183,7 +184,9 @@ def cross_entropy(
     """
     expect_tensors("cross_entropy", input=input, target=target)
     if _made_by_softmax(input):
-        _warn_of_softmax("E105", "cross_entropy", "cross_entropy takes the softmax itself, so it is taken twice.")
+        _warn_of_softmax(
+            "E105", "cross_entropy", input, "cross_entropy takes the softmax itself, so it is taken twice."
+        )
     reduction = reduction_of(reduction, size_average, reduce)
     x, t = input._data, target._data
     if reduction == "mean" and weight is None and not label_smoothing and _is_plain(x, t, ignore_index):
@@ -282,7 +285,7 @@ def _expect_logarithms(input: Tensor) -> None:
         return
     if _made_by_softmax(input):
         _warn_of_softmax(
-            "E106", "nll_loss", "nll_loss wants log-probabilities; of probabilities it makes a negative loss."
+            "E106", "nll_loss", input, "nll_loss wants log-probabilities; of probabilities it makes a negative loss."
         )
     elif input.numel() and input._data.max() > 1e-3:  # a little above 0 may be rounding
         facts = (
@@ -297,9 +300,10 @@ def _made_by_softmax(input: Tensor) -> bool:
     return node is not None and not node.is_leaf and node.op.name == "softmax_along"
 
 
-def _warn_of_softmax(code: str, op: str, why: str) -> None:
+def _warn_of_softmax(code: str, op: str, input: Tensor, why: str) -> None:
+    name = variable_that(lambda value: getattr(value, "node", None) is input.node)
     fix = "remove the softmax." if code == "E105" else "use log_softmax instead, or cross_entropy on the logits."
-    teach(code, op, f"the input was made by softmax, but {why}", fix)
+    teach(code, op, f"the input{name and f', {name},'} was made by softmax, but {why}", fix)
 
 
 def _nll(logs, target, weight, ignore_index, reduction, op):

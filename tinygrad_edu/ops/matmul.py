@@ -10,6 +10,7 @@ from tinygrad_edu.errors import DtypeError, ShapeError, message
 from tinygrad_edu.ops.reduction import sum_along, sum_to
 from tinygrad_edu.ops.shape import reshape, squeeze, transpose, unsqueeze
 from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.source_lines import variable_that
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
@@ -30,6 +31,9 @@ def mixed_dtypes(op: str, **tensors: Tensor) -> DtypeError:
     came = f" {odd} is the result of {origin.op.name}." if origin is not None else ""
     if kinds[odd] == "float64" and origin is None:
         came = f" {odd} is float64, as NumPy's numbers are unless told otherwise."
+    variable = variable_that(lambda value: value is tensors[odd])
+    if variable:
+        came += f" It is {variable}."
     facts = f"expected {' and '.join(tensors)} to have the same dtype, but {listed}.{came}"
     return DtypeError(message("E109", op, facts, f"{odd}.float() makes float32."))
 

@@ -5,6 +5,7 @@ if __name__ != "tinygrad_edu.nn":
 
 from tinygrad_edu.nn import functional as functional
 from tinygrad_edu.nn import init as init
+from tinygrad_edu.nn import models as models
 from tinygrad_edu.nn import utils as utils
 from tinygrad_edu.nn.activation import *  # noqa: F403
 from tinygrad_edu.nn.container import *  # noqa: F403

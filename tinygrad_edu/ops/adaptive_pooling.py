@@ -1,6 +1,7 @@
 """Pooling to a given output size: window i of n goes from floor(i * size / n) to ceil((i + 1) * size / n)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def _positions(x: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
     index = np.empty((*x.shape[:2], *sizes), np.int64)
     bounds = [_bounds(size, count) for size, count in zip(x.shape[2:], sizes, strict=True)]
     for cell in np.ndindex(*sizes):
-        window = tuple(slice(*bounds[d][i]) for d, i in enumerate(cell))
+        window: Any = tuple(slice(*bounds[d][i]) for d, i in enumerate(cell))
         values = x[(..., *window)].reshape(*x.shape[:2], -1)
         choice = values.argmax(-1)
         nan = np.isnan(values)

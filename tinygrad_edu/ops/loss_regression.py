@@ -204,18 +204,18 @@ def gaussian_nll_loss(
     """
     op = "gaussian_nll_loss"
     expect_tensors(op, input=input, target=target)
-    if isinstance(var, float):
-        if var < 0:
-            raise ValueRangeError(f"{op}: var has negative entry/entries")
-        var = input.detach() * 0.0 + var
-    if var.shape != input.shape:
-        if var.shape == input.shape[:-1]:
-            var = unsqueeze(var, -1)
-        elif not (var.ndim == input.ndim and var.shape[:-1] == input.shape[:-1] and var.shape[-1] == 1):
-            raise ValueRangeError(f"{op}: var is of incorrect size {tuple(var.shape)} for input {tuple(input.shape)}.")
-    if (var._data < 0).any():
+    spread = var if isinstance(var, Tensor) else input.detach() * 0.0 + float(var)
+    if spread.shape != input.shape:
+        if spread.shape == input.shape[:-1]:
+            spread = unsqueeze(spread, -1)
+        elif not (spread.ndim == input.ndim and spread.shape[:-1] == input.shape[:-1] and spread.shape[-1] == 1):
+            raise ValueRangeError(
+                f"{op}: var is of incorrect size {tuple(spread.shape)} for input {tuple(input.shape)}."
+            )
+    if (spread._data < 0).any():
         raise ValueRangeError(f"{op}: var has negative entry/entries")
-    safe = var + wrap(np.maximum(eps - var._data, 0).astype(var._data.dtype))  # max(var, eps) with the slope of var
+    lift = np.maximum(eps - spread._data, 0).astype(spread._data.dtype)
+    safe = spread + wrap(lift)  # max(var, eps) with the slope of var
     losses = 0.5 * (log(safe) + (input - target) * (input - target) / safe)
     if full:
         losses = losses + 0.5 * float(np.log(2 * np.pi))

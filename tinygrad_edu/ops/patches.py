@@ -75,11 +75,11 @@ def unfold(input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Size
     With it, conv2d is a matrix product: weight.flatten(1) @ unfold(x, K).
     """
     image, batched = as_image(input, 2, "unfold")
-    kernel, stride, padding, dilation = _pairs(kernel_size, stride, padding, dilation, "unfold")
-    if min(_counts(image.shape[2:], kernel, stride, padding, dilation)) < 1:
-        padded = tuple(n + 2 * p for n, p in zip(image.shape[2:], padding, strict=True))
-        raise too_large(input, padded, [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)], "unfold")
-    columns = image_to_columns(image, kernel, stride, padding, dilation)
+    kernel, steps, border, spread = _pairs(kernel_size, stride, padding, dilation, "unfold")
+    if min(_counts(image.shape[2:], kernel, steps, border, spread)) < 1:
+        padded = tuple(n + 2 * p for n, p in zip(image.shape[2:], border, strict=True))
+        raise too_large(input, padded, [d * (k - 1) + 1 for k, d in zip(kernel, spread, strict=True)], "unfold")
+    columns = image_to_columns(image, kernel, steps, border, spread)
     return columns if batched else squeeze(columns, 0)
 
 

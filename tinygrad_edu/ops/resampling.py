@@ -105,11 +105,11 @@ def _resize(x: Tensor, dim: int, count: int, scale: float | None, mode: str, ali
     part = centres - first
     weights = _cubic(part) if mode == "bicubic" else {0: 1 - part, 1: part}
     column = (-1,) + (1,) * (x.ndim - dim - 1)
-    out = None
+    terms = []
     for offset, weight in weights.items():
-        term = index_select(x, dim, _rows(first + offset, size)) * wrap(weight.astype(x._data.dtype).reshape(column))
-        out = term if out is None else out + term
-    return out
+        factor = wrap(weight.astype(x._data.dtype).reshape(column))
+        terms.append(index_select(x, dim, _rows(first + offset, size)) * factor)
+    return sum(terms[1:], terms[0])
 
 
 def _rows(places: np.ndarray, size: int) -> Tensor:

@@ -68,14 +68,15 @@ def conv3d(
             )
         volume = pad(volume, [n for r in reversed(reach) for n in ((r - 1) // 2, r // 2)])
         padding = "valid"
-    depth, height, width = (0, 0, 0) if padding == "valid" else as_sizes(padding, 3, op, "padding")
+    borders = 0 if isinstance(padding, str) and padding == "valid" else padding
+    depth, height, width = as_sizes(borders, 3, op, "padding")  # type: ignore[arg-type]
     padded = tuple(n + 2 * p for n, p in zip(volume.shape[2:], (depth, height, width), strict=True))
     if any(n < r for n, r in zip(padded, reach, strict=True)):
         raise too_large(input, padded, reach, op)
     if depth:
         volume = pad(volume, (0, 0, 0, 0, depth, depth))
     count = (padded[0] - reach[0]) // stride[0] + 1
-    out = None
+    parts = []
     for k in range(weight.shape[2]):
         start = k * dilation[0]
         slices = getitem(
@@ -85,8 +86,8 @@ def conv3d(
             _slices_to_batch(slices), getitem(weight, (slice(None), slice(None), k)), bias if k == 0 else None,
             stride[1:], (height, width), dilation[1:], groups,
         )  # fmt: skip
-        out = part if out is None else out + part
-    result = _batch_to_slices(out, volume.shape[0])
+        parts.append(part)
+    result = _batch_to_slices(sum(parts[1:], parts[0]), volume.shape[0])
     return result if batched else squeeze(result, 0)
 
 

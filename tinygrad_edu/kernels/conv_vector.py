@@ -225,9 +225,8 @@ def spread(image, work, layout, plane):
                 for phase in range(sw):
                     first = (phase - pw) % sw  # the first pixel of this phase; the next one is sw further on
                     start = line + phase * rows * columns + (first + pw) // sw
-                    target = work[start : start + (w - first + sw - 1) // sw]
-                    for j in range(target.size):
-                        target[j] = image[c, y, first + j * sw]
+                    for j in range((w - first + sw - 1) // sw):  # unsigned indices need no test for negative ones
+                        work[np.uint64(start + j)] = image[c, y, np.uint64(first + j * sw)]
 
 
 @compiled()

@@ -66,16 +66,16 @@ def summary(model: Any, input_size: Sequence[int], channels_last: bool = False) 
     --------
     >>> import tinygrad_edu as tg
     >>> print(tg.utils.summary(tg.nn.models.CourseCNN(), (1, 1, 28, 28), channels_last=True))
-    Layer (type)         Output shape    Parameters
-    -----------------------------------------------
-    conv (Conv2d)        (24, 24, 20)           520
-    relu (ReLU)          (24, 24, 20)             0
-    pool (MaxPool2d)     (12, 12, 20)             0
-    flatten (Flatten)    (2880,)                  0
-    fc1 (Linear)         (100,)             288,100
-    tanh (Tanh)          (100,)                   0
-    fc2 (Linear)         (10,)                1,010
-    -----------------------------------------------
+    Layer (type)       Output shape    Parameters
+    ---------------------------------------------
+    conv (Conv2d)      (24, 24, 20)           520
+    relu (ReLU)        (24, 24, 20)             0
+    pool (MaxPool2d)   (12, 12, 20)             0
+    flatten (Flatten)  (2880,)                  0
+    fc1 (Linear)       (100,)             288,100
+    tanh (Tanh)        (100,)                   0
+    fc2 (Linear)       (10,)                1,010
+    ---------------------------------------------
     Total parameters: 289,630
     """
     rows: list[LayerRow] = []

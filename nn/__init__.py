@@ -8,6 +8,7 @@ from tinygrad_edu.nn import init as init
 from tinygrad_edu.nn import models as models
 from tinygrad_edu.nn import utils as utils
 from tinygrad_edu.nn.activation import *  # noqa: F403
+from tinygrad_edu.nn.attention import *  # noqa: F403
 from tinygrad_edu.nn.container import *  # noqa: F403
 from tinygrad_edu.nn.conv import *  # noqa: F403
 from tinygrad_edu.nn.dropout import *  # noqa: F403
@@ -23,3 +24,4 @@ from tinygrad_edu.nn.parameter_container import *  # noqa: F403
 from tinygrad_edu.nn.pooling import *  # noqa: F403
 from tinygrad_edu.nn.recurrent import *  # noqa: F403
 from tinygrad_edu.nn.recurrent_cells import *  # noqa: F403
+from tinygrad_edu.nn.transformer import *  # noqa: F403

@@ -120,8 +120,8 @@ def _does_not_fit(module: Any, keys: IncompatibleKeys, wrong: list[str]) -> Shap
         if rows:
             more = f"{mark}and {len(rows) - ROWS} more" if len(rows) > ROWS else ""
             facts += f"\n  {title}: {mark.join(rows[:ROWS])}{more}."
-    fix = "\n  build the model with the sizes it was saved with" + (", or pass strict=False." if any(keys) else ".")
-    return ShapeError(message("E503", "load_state_dict", facts, fix))
+    fix = "build the model with the sizes it was saved with" + (", or pass strict=False." if any(keys) else ".")
+    return ShapeError(message("E503", "load_state_dict", f"{facts}\n ", fix))
 
 
 def _only_a_prefix(long: list[str], short: list[str]) -> str:

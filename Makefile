@@ -23,20 +23,20 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "tinygrad_edu needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install -qq --upgrade pip
+	$(BIN)/python -m pip install -qq --editable .
 	@touch $@
 
 $(VENV)/.ready-dev: $(READY)
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install -qq --editable ".[dev]"
 	@touch $@
 
 $(VENV)/.ready-oracle: $(VENV)/.ready-dev
-	$(if $(ORACLE),$(BIN)/python -m pip install --quiet "torch==2.13.0")
+	$(if $(ORACLE),$(BIN)/python -m pip install -qq "torch==2.13.0")
 	@touch $@
 
 $(VENV)/.ready-peers: $(VENV)/.ready-oracle
-	$(BIN)/python -m pip install --quiet jax mygrad micrograd autograd threadpoolctl
+	$(BIN)/python -m pip install -qq jax mygrad micrograd autograd threadpoolctl
 	@touch $@
 
 demo: $(READY)
@@ -64,7 +64,7 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.ready-dev
-	$(BIN)/python -m pip install --quiet pdoc
+	$(BIN)/python -m pip install -qq pdoc
 	$(BIN)/pdoc --docformat numpy --output-directory out/docs tinygrad_edu
 
 clean:

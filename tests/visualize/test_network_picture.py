@@ -134,3 +134,9 @@ def test_a_bad_shape_is_named(bad):
 def test_a_function_is_no_module():
     with pytest.raises(TypeError, match="the model must be a Module, got function"):
         draw_network(course_cnn, (1, 3))
+
+
+def test_the_courses_networks_show_their_layers():
+    text = draw_network(tg.nn.models.CourseCNN(), (1, 1, 28, 28)).to_text()
+    for line in ("conv: Conv2d", "520 parameters", "pool: MaxPool2d", "288,100 parameters", "1,010 parameters"):
+        assert line in text

@@ -191,7 +191,7 @@ class Trace:
 def is_layer(module: Any) -> bool:
     """A layer is a module without modules inside, or any that this package calls a layer, such as LSTM."""
     home = type(module).__module__
-    ours = home.startswith("tinygrad_edu.nn.") and home != "tinygrad_edu.nn.container"
+    ours = home.startswith("tinygrad_edu.nn.") and home not in ("tinygrad_edu.nn.container", "tinygrad_edu.nn.models")
     return ours or not any(True for _ in module.children())
 
 

@@ -15,6 +15,9 @@ from tinygrad_edu.dtypes import (
     int64, int8, long, promote_types, set_default_dtype, short, uint8,
 )
 from tinygrad_edu.errors import TeachingWarning
+from tinygrad_edu.matrices import (
+    cholesky, cross, det, inverse, logdet, matrix_exp, matrix_power, pinverse, qr, slogdet, svd, trace,
+)
 from tinygrad_edu.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )
@@ -104,7 +107,7 @@ _inplace.install()  # now that every op is declared
 
 # Loaded when first asked for, so that `import tinygrad_edu` stays quick.
 _MODULES = frozenset({
-    "accelerator", "amp", "backends", "cuda", "datasets", "func", "nn", "optim", "testing", "train", "utils", "visualize",
+    "accelerator", "amp", "backends", "cuda", "datasets", "func", "linalg", "nn", "optim", "testing", "train", "utils", "visualize",
 })
 _FROM = {
     "autocast": "amp", "load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary",
@@ -178,5 +181,7 @@ __all__ = [
     "triplet_margin_loss", "triu", "triu_indices", "true_divide", "trunc", "uint8", "unbind", "unflatten", "unique",
     "unique_consecutive", "unsqueeze", "var", "var_mean", "vdot", "vsplit", "vstack", "where", "xlogy", "zeros",
     "zeros_like",
+    "cholesky", "cross", "det", "inverse", "logdet", "matrix_exp", "matrix_power", "pinverse", "qr", "slogdet", "svd",
+    "trace",
     *_MODULES, *_FROM,
 ]

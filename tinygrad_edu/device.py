@@ -17,6 +17,9 @@ class device:
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: "str | device", index: int | None = None):
         name = type.type if isinstance(type, device) else str(type)
         name, _, number = name.partition(":")

@@ -5,6 +5,7 @@ widest type; a zero-dimensional tensor or a Python number changes the result onl
 """
 
 import builtins
+import functools
 
 import numpy as np
 
@@ -137,18 +138,16 @@ def result_numpy_dtype(*arrays) -> np.dtype:
     """Return the NumPy dtype of mixing these arrays: those with dimensions first, 0-d ones only to lift the category."""
     shaped = [from_numpy_dtype(a.dtype) for a in arrays if a.ndim]
     scalars = [from_numpy_dtype(a.dtype) for a in arrays if not a.ndim]
+    if not shaped:
+        return _join(scalars).numpy
     result = _join(shaped)
-    lift = _join(scalars)
-    if result is None or (lift is not None and lift.category > result.category):
-        result = lift if result is None else promote_types(result, lift)
+    if scalars and (lift := _join(scalars)).category > result.category:
+        result = promote_types(result, lift)
     return result.numpy
 
 
-def _join(kinds: list[dtype]) -> dtype | None:
-    result = None
-    for kind in kinds:
-        result = kind if result is None else promote_types(result, kind)
-    return result
+def _join(kinds: list[dtype]) -> dtype:
+    return functools.reduce(promote_types, kinds)
 
 
 class finfo:

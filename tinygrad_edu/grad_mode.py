@@ -46,7 +46,7 @@ class _Switch:
         # `@no_grad` without parentheses is accepted, as PyTorch does.
         self = super().__new__(cls)
         if callable(function):
-            self.__init__()
+            _Switch.__init__(self)
             return self(function)
         return self
 

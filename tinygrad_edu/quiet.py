@@ -28,7 +28,7 @@ except ImportError:  # another NumPy: slower, with the same meaning
 
 else:
     _SILENT = _make_extobj(all="ignore")
-    restore = _extobj_contextvar.reset
+    restore: Callable[[Any], None] = _extobj_contextvar.reset  # type: ignore[no-redef]
 
     def silence() -> Any:
         """Let floating-point errors give inf and nan without a warning; returns what `restore` takes."""

@@ -57,8 +57,9 @@ class Tensor(Operations):
     __slots__ = ("__weakref__", "_base", "_data", "_grad", "_views", "name", "node")
 
     _data: Any
-    node: Node | None
+    node: Any  # Node, Leaf or None
     _base: "Tensor | None"
+    _grad: "Tensor | None"
 
     __array_priority__ = 1000
     __array_ufunc__ = None  # ndarray * tensor asks the tensor
@@ -253,7 +254,8 @@ class Tensor(Operations):
                         "use x.detach().",
                     )
                 )
-            self._grad, self.node = self.grad, None
+            self._grad = self.grad
+            self.node = None
             return
         if self._data.dtype.kind != "f":
             raise DtypeError(

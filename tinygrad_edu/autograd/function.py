@@ -54,7 +54,7 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple:
-        restored = []
+        restored: list[Tensor | None] = []
         for saved in self._saved:
             if saved is None:
                 restored.append(None)
@@ -193,6 +193,7 @@ class Function:
         raise NotImplementedError
 
     vjp = backward
+    _op: FunctionOp
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -219,8 +220,7 @@ class Function:
                                      "work on a clone."))  # fmt: skip
         op = cls.__dict__.get("_op")
         if op is None:
-            op = FunctionOp(cls)
-            cls._op = op
+            op = cls._op = FunctionOp(cls)
         wanted = [tuple(a._data.shape) if isinstance(a, Tensor) else None for a in args]
         facts = [(o._data.shape, o._data.dtype) if isinstance(o, Tensor) else ((), np.dtype("f4")) for o in outputs]
         parents = tuple(a.node for a in args if isinstance(a, Tensor))

@@ -14,11 +14,13 @@ from tinygrad_edu.nn.conv import *  # noqa: F403
 from tinygrad_edu.nn.dropout import *  # noqa: F403
 from tinygrad_edu.nn.embedding import *  # noqa: F403
 from tinygrad_edu.nn.flatten import *  # noqa: F403
+from tinygrad_edu.nn.lazy import *  # noqa: F403
 from tinygrad_edu.nn.linear import *  # noqa: F403
 from tinygrad_edu.nn.loss import *  # noqa: F403
 from tinygrad_edu.nn.module import *  # noqa: F403
 from tinygrad_edu.nn.normalization import *  # noqa: F403
 from tinygrad_edu.nn.padding import *  # noqa: F403
+from tinygrad_edu.nn.parallel import *  # noqa: F403
 from tinygrad_edu.nn.parameter import *  # noqa: F403
 from tinygrad_edu.nn.parameter_container import *  # noqa: F403
 from tinygrad_edu.nn.pooling import *  # noqa: F403

@@ -44,11 +44,7 @@ class _Switch:
 
     def __new__(cls, function: Callable | None = None, *args: Any, **kwargs: Any):
         # `@no_grad` without parentheses is accepted, as PyTorch does.
-        self = super().__new__(cls)
-        if callable(function):
-            _Switch.__init__(self)
-            return self(function)
-        return self
+        return cls()(function) if callable(function) else super().__new__(cls)
 
     def _fresh(self) -> "_Switch":
         return type(self)()

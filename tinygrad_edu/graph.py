@@ -81,6 +81,8 @@ class Leaf(Node):
 
     __slots__ = ("_variable", "total")
 
+    total: Any
+
     is_leaf = True
 
     def __init__(self, tensor: Any):

@@ -90,6 +90,7 @@ from tinygrad_edu.ops.softmax import log_softmax, softmax
 from tinygrad_edu.ops.sorting import (
     argsort, bincount, bucketize, histc, kthvalue, msort, searchsorted, sort, topk, unique, unique_consecutive,
 )
+from tinygrad_edu.ops.storage import Storage
 from tinygrad_edu.ops.trigonometric import (
     acos, acosh, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, asin, asinh, atan, atan2, atanh, cos,
     cosh, deg2rad, hypot, rad2deg, sin, sinc, sinh, tan, tanh,
@@ -140,7 +141,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "Generator", "HalfTensor", "IntTensor", "LongTensor",
-    "ShortTensor", "Size", "TeachingWarning", "Tensor", "abs", "absolute", "acos", "acosh", "adaptive_avg_pool1d",
+    "ShortTensor", "Size", "Storage", "TeachingWarning", "Tensor", "abs", "absolute", "acos", "acosh", "adaptive_avg_pool1d",
     "adaptive_max_pool1d", "add", "addbmm", "addcdiv", "addcmul", "addmm", "addmv", "addr", "adjoint", "all",
     "allclose", "alpha_dropout", "amax", "amin", "aminmax", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh",
     "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort", "argwhere", "as_tensor", "asarray", "asin",

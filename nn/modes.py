@@ -29,6 +29,7 @@ LOSSES = {
     "binary_entropy": "binary_cross_entropy",
     "logits_entropy_mean": "binary_cross_entropy_with_logits",
 }
+ENOUGH = 16  # layers to ask about after the next step
 
 
 def watch(layer: Any, input: Tensor, out: Tensor) -> None:
@@ -65,7 +66,8 @@ def _recorded_in_evaluation(layer: Any, out: Tensor) -> None:
     layers = weakref.ref(layer), weakref.ref(root)
 
     def backward_came_here(_: Any) -> None:
-        suspicions.append(lambda optimizer: _step_in_evaluation(optimizer, *layers))
+        if len(suspicions) < ENOUGH:  # saliency maps and attacks call backward for ever, and no step comes
+            suspicions.append(lambda optimizer: _step_in_evaluation(optimizer, *layers))
 
     add_hook(out.grad_fn, backward_came_here)  # type: ignore[arg-type]
 

@@ -7,6 +7,7 @@ import pytest
 import tinygrad_edu as tg
 import tinygrad_edu.nn.functional as F
 from tinygrad_edu import nn, optim
+from tinygrad_edu.mistakes import suspicions
 from tinygrad_edu.registry import observers
 
 X, LABELS = tg.randn(8, 3), tg.tensor([0, 1, 0, 1, 1, 0, 1, 0])
@@ -341,6 +342,14 @@ class TestTrainingInEvaluationMode:
             assert attacked.grad is not None
             model.train()
             train(model, optimizer, steps=1)
+
+    def test_many_gradients_and_no_step(self):
+        model, _ = trained()
+        model.eval()
+        for _ in range(50):
+            loss_of(model).backward()
+        assert len(suspicions) <= 16
+        suspicions.clear()
 
     def test_optimizing_the_input(self):
         model, _ = trained()

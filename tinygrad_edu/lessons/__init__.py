@@ -69,4 +69,4 @@ def explain(code: str | BaseException | None = None) -> Lesson | Contents:
         return LESSONS[wanted]
     near = difflib.get_close_matches(wanted, LESSONS, 3, cutoff=0.5)
     hint = f"the nearest codes are {', '.join(sorted(near))}" if near else "codes look like E101"
-    raise ValueError(f"explain: there is no lesson {str(code)[:80]!r}; {hint}. Fix: tg.explain() lists all.")
+    raise ValueError(f"there is no lesson {str(code)[:80]!r}; {hint}. Fix: tg.explain() lists all.")

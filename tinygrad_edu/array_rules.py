@@ -1,6 +1,7 @@
 """Running derivative rules on plain arrays: a copy of each rule that sees every op as its array function."""
 
 from collections.abc import Callable
+from inspect import unwrap
 from types import FunctionType
 from typing import Any
 
@@ -33,5 +34,5 @@ def _array_version(function: FunctionType) -> Callable:
     if hasattr(op, "forward"):
         return op.forward if not op.variadic else lambda tensors, *a, **k: op.forward(*tensors, *a, **k)
     if function.__module__.startswith("tinygrad_edu.ops"):
-        return on_arrays(function)
+        return on_arrays(unwrap(function))
     return function

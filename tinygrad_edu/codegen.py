@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinygrad_edu.primitive import Primitive
 
-__all__ = ["build_pull", "pull_source", "record_source", "stub"]
+__all__ = ["build_pull", "guarded", "pull_source", "record_source", "stub"]
 
 
 def stub(op: "Primitive") -> Callable:
@@ -67,6 +67,52 @@ def _compile(op: "Primitive", source: str, world: dict[str, Any], name: str) -> 
     return world[name]
 
 
+# ---- composites -------------------------------------------------------------------------------------------------------------
+def guarded(function: Callable) -> Callable:
+    """Return a composite that, called with something that is no Tensor, says which argument it was.
+
+    Like an op's function it is written at the first call: of the same signature, so that the detour costs next to nothing.
+    """
+    from functools import wraps
+
+    @wraps(function)
+    def outer(*arguments, **keywords):
+        made = build_guard(function)
+        outer.__defaults__, outer.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+        outer.__code__ = made.__code__
+        return outer(*arguments, **keywords)
+
+    return outer
+
+
+def build_guard(function: Callable) -> Any:
+    """Write the guard; its two free variables are those of `outer`, in the same order, so that the code can take its place."""
+    from inspect import signature
+
+    heads: list[str] = []
+    call: list[str] = []
+    for p in signature(function).parameters.values():
+        if p.kind is p.KEYWORD_ONLY and not any(head.startswith("*") for head in heads):
+            heads.append("*")
+        stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")  # type: ignore[call-overload]
+        heads.append(stars + p.name + ("" if p.default is p.empty else "=None"))
+        call.append(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else stars + p.name)
+    name = function.__name__
+    source = f"""
+def make(function, outer):
+    def {name}({", ".join(heads)}):
+        try:
+            return function({", ".join(call)})
+        except AttributeError as error:
+            from tinygrad_edu.primitive import misuse
+            raise misuse(outer, error, locals()) from None
+    return {name}
+"""
+    world: dict[str, Any] = {}
+    exec(compile(source, f"<tinygrad_edu {name}>", "exec"), world)
+    return world["make"](function, None)
+
+
 # ---- recording --------------------------------------------------------------------------------------------------------------
 def _head(op: "Primitive") -> list[str]:
     from inspect import Parameter
@@ -99,11 +145,15 @@ def record_source(op: "Primitive") -> str:
     parameters = "{" + ", ".join(f"{n!r}: {n}" for n in op.parameters) + "}"
     arguments = f"({', '.join(publics)},)"
     put("    try:")
-    if op.elementwise and len(own) == 2:
+    if op.elementwise and len(own) == 2 == len(op.mixes):
         first, second = publics
         put(f"        {data[own[0]]} = {first}._data")
-        put(f"        kind = {second}.__class__")
-        put(f"        if kind is float or kind is int: {second} = constant({second}, {data[own[0]]})")
+        if own[1] in op.numbers:
+            like = data[own[0]]
+            if op.float_result:  # where integers give floats, an integer number is a float from the start
+                like = f"{like} if {like}.dtype.kind == 'f' else as_float({first})._data"
+            put(f"        kind = {second}.__class__")
+            put(f"        if kind is float or kind is int: {second} = constant({second}, {like})")
         put(f"        {data[own[1]]} = {second}._data")
         put(f"        if {data[own[0]]}.dtype is not {data[own[1]]}.dtype:")
         put(f"            {first}, {second} = promoted({first}, {second})")
@@ -230,6 +280,6 @@ def pull_source(op: "Primitive") -> str:
 def _give(parent: str, part: str, indent: str) -> list[str]:
     return [
         f"{indent}before = {parent}.grad",
-        f"{indent}if before is None: {parent}.grad = {part}; {parent}.owned = {part} is not g",
+        f"{indent}if before is None: {parent}.grad = {part}; {parent}.owned = {part} is not g and {part}.base is not g",
         f"{indent}else: accumulate({parent}, before, {part})",
     ]

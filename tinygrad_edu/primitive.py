@@ -16,7 +16,7 @@ backward pass it runs on plain arrays: :func:`on_arrays` makes a copy of it that
 """
 
 from collections.abc import Callable, Sequence
-from inspect import Parameter, Signature, unwrap
+from inspect import Parameter, Signature, signature, unwrap
 from typing import Any
 
 import numpy as np
@@ -292,10 +292,25 @@ def composite(function: Callable | None = None, *, method: bool | str = True, op
     """Declare a public function that is made of other ops."""
 
     def declare(f: Callable) -> Any:
+        f = codegen.guarded(f)
         f.op = Composite(f, method, operators)  # type: ignore[attr-defined]
         return f
 
     return declare if function is None else declare(function)
+
+
+def misuse(function: Callable, error: AttributeError, arguments: dict[str, Any]) -> Exception:
+    """Say which argument of a composite is no Tensor, where Python names only the attribute that it lacks."""
+    for name, value in arguments.items():
+        if (
+            value is getattr(error, "obj", None)
+            and name in signature(function).parameters
+            and not isinstance(value, Tensor)
+        ):
+            return TypeError(
+                f"{function.__name__}(): argument '{name}' must be Tensor, not {type(value).__name__}. Fix: tg.tensor(...) first."
+            )
+    return error
 
 
 def register(name: str, op: Any, function: Callable, method: bool | str, operators: Sequence[str]) -> None:

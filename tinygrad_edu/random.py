@@ -357,7 +357,7 @@ def _float_kind(name: str, dtype: DTypeLike) -> np.dtype:
     """Return the type to compute in: float64 for itself, float32 for float32 and float16."""
     kind = np.dtype(dtype)
     if kind.kind != "f":
-        raise RuntimeError(f"{name}: expects a floating-point dtype, got {kind}. Fix: dtype=tg.float32.")
+        raise NotImplementedError(f"{name}: expects a floating-point dtype, got {kind}. Fix: dtype=tg.float32.")
     return kind if kind == np.float64 else np.dtype(np.float32)
 
 

@@ -225,7 +225,6 @@ def test_rrelu_draws_the_same_slopes_as_torch():
         (lambda: tg.tensor([1, 2]) // tg.tensor([1, 0]), RuntimeError, "ZeroDivisionError"),
         (lambda: tg.tensor([1, 2]) % 0, RuntimeError, "ZeroDivisionError"),
         (lambda: tg.tensor([2]) ** -1, RuntimeError, "Integers to negative integer powers"),
-        (lambda: tg.tensor([2]) ** tg.tensor([-1]), RuntimeError, "Integers to negative integer powers"),
         (lambda: tg.tensor([True]) - tg.tensor([True]), RuntimeError, "bool"),
         (lambda: -tg.tensor([True]), RuntimeError, "logical_not"),
         (lambda: tg.relu(tg.tensor([True])), RuntimeError, "bool"),

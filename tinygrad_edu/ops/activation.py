@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.ops.comparison import keep, logical_not, refuse_bool
+from tinygrad_edu.ops.comparison import keep, logical_not, need_floats, refuse_bool
 from tinygrad_edu.ops.exponential import erf, exp
 from tinygrad_edu.ops.indexing import narrow
 from tinygrad_edu.ops.rounding import abs
@@ -59,6 +59,7 @@ relu.derivative_on_arrays(_relu_on_arrays)
 @primitive(method=False)
 def leaky_relu(x, /, negative_slope=0.01):
     """out = x above 0, negative_slope * x below (Maas et al. 2013)."""
+    need_floats("leaky_relu", x)
     return np.where(x > 0, x, x * negative_slope)
 
 
@@ -127,6 +128,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
 @quietly
 def elu(x, /, alpha=1.0, scale=1.0, input_scale=1.0):
     """out = scale * x above 0, scale * alpha * (exp(input_scale * x) - 1) below (Clevert et al. 2016)."""
+    need_floats("elu", x)
     return np.where(x > 0, x * scale, np.expm1(x * input_scale) * (alpha * scale))
 
 
@@ -196,6 +198,7 @@ sigmoid.derivative_on_arrays(_sigmoid_on_arrays)
 @quietly
 def logsigmoid(x, /):
     """Logarithm of the sigmoid, out = -log(1 + exp(-x)), without overflow."""
+    need_floats("logsigmoid", x)
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 
@@ -206,6 +209,7 @@ logsigmoid.derivative(x=lambda g, x: g * sigmoid(-x))
 @quietly
 def silu(x, /):
     """out = x * sigmoid(x), also called swish (Elfwing et al. 2018)."""
+    need_floats("silu", x)
     return x / (np.exp(-x) + 1)
 
 
@@ -221,6 +225,7 @@ silu.derivative(x=_silu_rule)
 @quietly
 def softplus(x, /, beta=1.0, threshold=20.0):
     """Smooth relu, out = log(1 + exp(beta * x)) / beta; x itself where beta * x is above `threshold`."""
+    need_floats("softplus", x)
     scaled = x * beta
     return np.where(scaled > threshold, x, np.log1p(np.exp(scaled)) / beta)
 
@@ -238,6 +243,7 @@ softplus.derivative(x=_softplus_rule)
 @quietly
 def mish(x, /):
     """out = x * tanh(softplus(x)) (Misra 2020)."""
+    need_floats("mish", x)
     return x * np.tanh(softplus.op.forward(x))
 
 
@@ -269,6 +275,7 @@ def gelu(x, /, approximate="none"):
     RuntimeError
         For another `approximate`.
     """
+    need_floats("gelu", x)
     if approximate == "none":
         return x * (erf.op.forward(x * math.sqrt(0.5)) + 1) * 0.5
     if approximate != "tanh":
@@ -298,7 +305,12 @@ def hardtanh(x, /, min_val=-1.0, max_val=1.0):
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}.")
-    return x.clip(min_val, max_val)
+    refuse_bool("hardtanh", x)
+    if x.dtype.kind == "u" and min_val < 0:
+        raise RuntimeError(
+            f"hardtanh: negative limits on the unsigned type {x.dtype}, got min_val {min_val}. Fix: x.int()."
+        )
+    return x.clip(min_val, max_val).astype(x.dtype, copy=False)
 
 
 hardtanh.derivative(x=lambda g, x, min_val, max_val: keep(g, logical_not((x <= min_val) | (x >= max_val))))
@@ -313,6 +325,7 @@ def relu6(input):
 @primitive(method=False)
 def hardsigmoid(x, /):
     """out = min(max(x + 3, 0), 6) / 6, a sigmoid of straight lines."""
+    need_floats("hardsigmoid", x)
     return (x + 3).clip(0, 6) / 6
 
 
@@ -322,6 +335,7 @@ hardsigmoid.derivative(x=lambda g, x: keep(g / 6, (x > -3) & (x < 3)))
 @primitive(method=False)
 def hardswish(x, /):
     """out = x * min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)."""
+    need_floats("hardswish", x)
     return x * (x + 3).clip(0, 6) / 6
 
 
@@ -331,6 +345,7 @@ hardswish.derivative(x=lambda g, x: keep(g * (x / 3 + 0.5), logical_not((x <= -3
 @primitive
 def hardshrink(x, /, lambd=0.5):
     """out = x outside [-lambd, lambd], 0 inside."""
+    need_floats("hardshrink", x)
     return keep.op.forward(x, np.logical_not((x >= -lambd) & (x <= lambd)))
 
 
@@ -346,6 +361,7 @@ def softshrink(x, /, lambd=0.5):
     RuntimeError
         If lambd is negative.
     """
+    need_floats("softshrink", x)
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}.")
     return x - x.clip(-lambd, lambd)
@@ -354,7 +370,7 @@ def softshrink(x, /, lambd=0.5):
 softshrink.derivative(x=lambda g, x, lambd: keep(g, logical_not((x >= -lambd) & (x <= lambd))))
 
 
-@primitive(method=False)
+@primitive(method=False, float_result=True)
 def tanhshrink(x, /):
     """out = x - tanh(x)."""
     return x - np.tanh(x)
@@ -368,7 +384,7 @@ def _tanhshrink_rule(g, x):
 tanhshrink.derivative(x=_tanhshrink_rule)
 
 
-@primitive(method=False)
+@primitive(method=False, float_result=True)
 def softsign(x, /):
     """out = x / (1 + |x|)."""
     return x / (np.abs(x) + 1)
@@ -392,6 +408,7 @@ def glu(input, dim=-1):
     RuntimeError
         If the length along `dim` is odd.
     """
+    need_floats("glu", input._data)
     length = input.size(dim)
     if length % 2:
         raise RuntimeError(

@@ -113,6 +113,7 @@ def div(input, other, *, rounding_mode=None):
 
 
 def _refuse_zero(name, x, y):
+    refuse_bool(name, x)
     if x.dtype.kind in "iu" and not np.all(y):
         raise RuntimeError(
             f"{name}: ZeroDivisionError, an integer was divided by 0. Fix: divide floats, or mask the zeros."
@@ -134,7 +135,7 @@ floor_divide.derivative(x=lambda g: g * 0.0, y=lambda g: g * 0.0)
 @quietly
 def trunc_divide(x, y, /):
     """Quotient rounded towards zero; integers stay integers. Its derivative is zero."""
-    if x.dtype.kind in "iu":
+    if x.dtype.kind in "iub":
         _refuse_zero("div", x, y)
         quotient = x // y
         return quotient + ((quotient < 0) & (quotient * y != x)).astype(x.dtype)
@@ -155,7 +156,7 @@ def remainder(x, y, /):
 remainder.derivative(x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y))
 
 
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=("y",))
 @quietly
 def fmod(x, y, /):
     """Remainder with the sign of the dividend, out = x - trunc(x / y) * y, as C's ``fmod``."""
@@ -171,8 +172,10 @@ fmod.derivative(x=lambda g: g, y=lambda g, x, y: -g * trunc_divide(x, y))
 @quietly
 def power(x, y, /):
     """Power of two tensors, out = x ** y."""
-    if x.dtype.kind in "iu" and np.any(np.less(y, 0)):
-        raise RuntimeError("pow: Integers to negative integer powers are not allowed. Fix: x.float() ** y.")
+    refuse_bool("pow", x)
+    if x.dtype.kind == "i" and np.any(np.less(y, 0)):
+        # as in PyTorch the quotient is rounded to 0, but for bases of 1 and -1
+        return np.where(y < 0, np.where(np.abs(x) == 1, x ** np.abs(y), 0), x ** np.maximum(y, 0)).astype(x.dtype)
     return x**y
 
 
@@ -195,8 +198,12 @@ def power_of(x, /, exponent):
         return x * x
     if exponent == 3:
         return x * x * x
-    if exponent < 0 and x.dtype.kind in "iu":
-        raise RuntimeError("pow: Integers to negative integer powers are not allowed. Fix: x.float() ** exponent.")
+    if x.dtype.kind in "iu" and not 0 <= exponent <= np.iinfo(x.dtype).max:
+        raise RuntimeError(
+            "pow: Integers to negative integer powers are not allowed. Fix: x.float() ** exponent."
+            if exponent < 0
+            else f"pow: the exponent {exponent} cannot be converted to {x.dtype} without overflow. Fix: x.long() ** exponent."
+        )
     return x**exponent
 
 

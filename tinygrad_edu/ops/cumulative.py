@@ -10,7 +10,7 @@ from collections import namedtuple
 import numpy as np
 
 from tinygrad_edu import dtypes
-from tinygrad_edu.ops.comparison import keep, logical_not, logical_xor
+from tinygrad_edu.ops.comparison import keep, logical_not, logical_xor, need_floats
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.exponential import exp
@@ -216,7 +216,9 @@ logcumsumexp_along.derivative(x=_logcumsumexp_rule)
 
 @composite
 def logcumsumexp(input, dim):
-    """Running log-sum-exp, out[i] = log(exp(x[0]) + ... + exp(x[i])) along `dim`."""
+    """Running log-sum-exp, out[i] = log(exp(x[0]) + ... + exp(x[i])) along `dim`; for floating-point tensors only."""
+    if input._data.ndim:
+        need_floats("logcumsumexp", input._data)
     return logcumsumexp_along(input, normalize_dim(dim, input.ndim, "logcumsumexp"), False)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinygrad_edu.errors import ShapeError, message
+from tinygrad_edu.ops.comparison import need_floats
 from tinygrad_edu.ops.reduction import norm_along, sum_along
 from tinygrad_edu.ops.rounding import clamp_min
 from tinygrad_edu.ops.shape import unsqueeze
@@ -56,5 +57,6 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     """Distances of every pair of rows of (N, D) in the order (0,1), (0,2), ..., a tensor (N (N - 1) / 2,)."""
     if input.ndim != 2:
         raise ShapeError(f"pdist: only supports 2D tensors, got: {input.ndim}D")
+    need_floats("pdist", input._data)
     first, second = np.triu_indices(input.shape[0], 1)
     return norm_along(input[first] - input[second], float(p), -1, False)

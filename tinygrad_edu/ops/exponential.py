@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tinygrad_edu.ops.comparison import keep, logical_not
+from tinygrad_edu.ops.comparison import keep, logical_not, need_floats
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.quiet import quietly
 from tinygrad_edu.tensor import Tensor
@@ -113,20 +113,22 @@ def log1p(x, /):
 log1p.derivative(x=lambda g, x: g / (x + 1))
 
 
-@primitive(elementwise=True, float_result=True)
+@primitive(elementwise=True, numbers=())
 @quietly
 def logaddexp(x, y, /):
-    """out = log(e ** x + e ** y), without overflow."""
+    """out = log(e ** x + e ** y), without overflow; for floating-point tensors only."""
+    need_floats("logaddexp", x)
     return np.logaddexp(x, y)
 
 
 logaddexp.derivative(x=lambda g, x, y: g / (exp(y - x) + 1), y=lambda g, x, y: g / (exp(x - y) + 1))
 
 
-@primitive(elementwise=True, float_result=True)
+@primitive(elementwise=True, numbers=())
 @quietly
 def logaddexp2(x, y, /):
-    """out = log2(2 ** x + 2 ** y), without overflow."""
+    """out = log2(2 ** x + 2 ** y), without overflow; for floating-point tensors only."""
+    need_floats("logaddexp2", x)
     return np.logaddexp2(x, y)
 
 

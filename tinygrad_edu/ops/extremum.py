@@ -8,7 +8,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinygrad_edu.ops.comparison import isnan, keep
+from tinygrad_edu.ops.comparison import isnan, keep, refuse_bool
 from tinygrad_edu.ops.conversion import cast
 from tinygrad_edu.ops.dims import normalize_dim, normalize_dims
 from tinygrad_edu.ops.reduction import best_along, spread, sum_along
@@ -69,6 +69,7 @@ def _check_not_empty(name, shape, dim):
 
 # ---- where ------------------------------------------------------------------------------------------------------------------
 def _position(find, name, x, dim, keepdim):
+    refuse_bool(name, x)
     if dim is None:
         if not x.size:
             raise IndexError(
@@ -244,6 +245,7 @@ median_of_all.derivative(x=lambda g, x, out, x_dtype: _share_evenly(g, x, out, x
 
 
 def _middle(name, result, input, dim, keepdim, skip_nan):
+    refuse_bool(name, input._data)
     if dim is None:
         return median_of_all(input, skip_nan)
     dim = normalize_dim(dim, input.ndim, name)

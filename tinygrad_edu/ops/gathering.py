@@ -233,6 +233,14 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         Without it the input is flattened first.
     """
     if repeats is None:
+        if dim is not None:
+            raise TypeError("repeat_interleave() missing the argument 'repeats'. Fix: x.repeat_interleave(2, dim).")
+        if input._data.dtype.kind not in "i" or input._data.dtype.itemsize < 4:
+            raise NotImplementedError(f"repeat_interleave: not implemented for counts of {input.dtype}. Fix: x.long().")
+        if input._data.ndim != 1:
+            raise RuntimeError(
+                f"repeat_interleave: only accepts a 1D vector as repeats, got shape {tuple(input.shape)}."
+            )
         return wrap(np.repeat(np.arange(input._data.size), input._data))
     if dim is None:
         input, dim = reshape_to(input, (input._data.size,)), 0

@@ -100,6 +100,10 @@ roll.derivative(x=lambda g, shifts, dims: roll(g, _back(shifts), dims))
 @composite
 def rot90(input, k=1, dims=(0, 1)):
     """Turn by 90 degrees `k` times in the plane of `dims`, from the first towards the second."""
+    if input._data.ndim < 2 or len(dims) != 2:
+        raise RuntimeError(
+            f"rot90: expected total dims >= 2 and two rotation dims, but got total dims = {input._data.ndim} and dims {dims}."
+        )
     first, second = (normalize_dim(d, input._data.ndim, "rot90") for d in dims)
     if first == second:
         raise RuntimeError(

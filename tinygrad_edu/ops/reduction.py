@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu import dtypes
 from tinygrad_edu.ops.arithmetic import power_of
-from tinygrad_edu.ops.comparison import axes_of, isnan, keep, logical_not
+from tinygrad_edu.ops.comparison import axes_of, isnan, keep, logical_not, need_floats
 from tinygrad_edu.ops.conversion import cast, convert
 from tinygrad_edu.ops.dims import normalize_dims
 from tinygrad_edu.ops.exponential import exp
@@ -200,6 +200,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """Mean along `dim` of the elements that are not NaN."""
     if dtype is not None:
         input = convert(input, dtypes.as_dtype(dtype))
+    need_floats("nanmean", input._data)
     known = logical_not(isnan(input))
     return sum_along(keep(input, known), dim, keepdim) / sum_along(known, dim, keepdim)
 
@@ -299,6 +300,7 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """
     if dtype is not None:
         input = convert(input, dtypes.as_dtype(dtype))
+    need_floats("norm", input._data)
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(
             f"norm: p must be a number or 'fro', got {p!r}. Fix: tg.linalg.norm(x, {p!r}) for matrix norms."

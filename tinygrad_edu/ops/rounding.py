@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
+from tinygrad_edu import dtypes
 from tinygrad_edu.ops.alias import alias
-from tinygrad_edu.ops.comparison import isfinite, isnan, keep, logical_not, refuse_bool
+from tinygrad_edu.ops.comparison import isfinite, isnan, keep, logical_not, refuse_bool, same_dtypes
+from tinygrad_edu.ops.conversion import cast
 from tinygrad_edu.primitive import as_float, composite, primitive
 from tinygrad_edu.quiet import quietly
 from tinygrad_edu.tensor import Tensor
@@ -20,6 +22,7 @@ __all__ = [
 @primitive(operators=("__abs__",))
 def abs(x, /):
     """Absolute value. The derivative at 0 is 0."""
+    refuse_bool("abs", x)
     return np.abs(x)
 
 
@@ -38,7 +41,7 @@ sign.derivative(x=lambda g: g * 0.0)
 absolute, sgn = alias(abs, "absolute"), alias(sign, "sgn")
 
 
-@primitive(elementwise=True, float_result=True)
+@primitive(elementwise=True, float_result=True, numbers=("y",))
 def copysign(x, y, /):
     """The magnitude of x with the sign of y (-0.0 counts as negative)."""
     return np.copysign(x, y)
@@ -49,7 +52,7 @@ copysign.derivative(x=lambda g, x, out: g * (out / (x + (x == 0))), y=lambda g: 
 
 # ---- rounding ---------------------------------------------------------------------------------------------------------------
 def _whole(function, x):
-    refuse_bool("rounding", x)
+    refuse_bool(function.__name__.replace("rint", "round"), x)
     return function(x) if x.dtype.kind == "f" else +x
 
 
@@ -106,7 +109,7 @@ frac.derivative(x=lambda g: g)
 
 
 # ---- the larger and the smaller of two --------------------------------------------------------------------------------------
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=())
 def maximum(x, y, /):
     """Element by element the larger one; NaN wins. Equal elements share the gradient half and half."""
     return np.maximum(x, y)
@@ -118,7 +121,7 @@ maximum.derivative(
 )
 
 
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=())
 def minimum(x, y, /):
     """Element by element the smaller one; NaN wins. Equal elements share the gradient half and half."""
     return np.minimum(x, y)
@@ -130,7 +133,7 @@ minimum.derivative(
 )
 
 
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=())
 def fmax(x, y, /):
     """Element by element the larger one; NaN loses. The gradient of equal elements goes to `input`."""
     return np.fmax(x, y)
@@ -141,7 +144,7 @@ fmax.derivative(
 )
 
 
-@primitive(elementwise=True)
+@primitive(elementwise=True, numbers=())
 def fmin(x, y, /):
     """Element by element the smaller one; NaN loses. The gradient of equal elements goes to `input`."""
     return np.fmin(x, y)
@@ -188,6 +191,13 @@ clamp_below.derivative(x=lambda g, x, high: keep(g, x <= high), high=lambda g, x
 def clamp_to(x, /, low, high):
     """Clamp to bounds that are numbers, or None for none. At a bound the gradient passes."""
     refuse_bool("clamp", x)
+    if x.dtype.kind in "iu":
+        limits = np.iinfo(x.dtype)
+        for bound in (low, high):
+            if bound is not None and not limits.min <= bound <= limits.max:
+                raise RuntimeError(
+                    f"clamp: the bound {bound} cannot be converted to {x.dtype} without overflow. Fix: x.long()."
+                )
     return x.clip(low, high)
 
 
@@ -218,7 +228,12 @@ def clamp(input, min=None, max=None):
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None. Fix: x.clamp(min=0).")
     if not (isinstance(min, Tensor) or isinstance(max, Tensor)):
-        return clamp_to(as_float(input) if float in (min.__class__, max.__class__) else input, min, max)
+        kinds = (min.__class__, max.__class__)
+        if float in kinds:
+            input = as_float(input)
+        elif int in kinds and input.dtype is dtypes.bool:
+            input = cast(input, dtypes.int64)
+        return clamp_to(input, min, max)
     if max is None:
         return clamp_above(input, min)
     return clamp_below(input, max) if min is None else clamp_between(input, min, max)
@@ -251,7 +266,8 @@ def nan_to_num(x, /, nan=0.0, posinf=None, neginf=None):
 nan_to_num.derivative(x=lambda g, x: keep(g, isfinite(x)))
 
 
-@primitive(elementwise=True, names=("input", "values"))
+@primitive(elementwise=True, mixes=(), numbers=(), names=("input", "values"))
 def heaviside(x, values, /):
-    """The step function: 0 below zero, 1 above, `values` at zero. Not differentiable."""
+    """The step function: 0 below zero, 1 above, `values` (of the same dtype) at zero. Not differentiable."""
+    same_dtypes("heaviside", x, values)
     return np.where(x == 0, values, (x > 0).astype(x.dtype))

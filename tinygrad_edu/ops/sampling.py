@@ -8,6 +8,7 @@ import numpy as np
 from tinygrad_edu import random as draw
 from tinygrad_edu.dtypes import as_dtype, get_default_dtype
 from tinygrad_edu.generator import Generator
+from tinygrad_edu.ops.comparison import need_floats
 from tinygrad_edu.ops.creation import checked_sizes, finish
 from tinygrad_edu.ops.expanding import broadcast_shapes
 from tinygrad_edu.ops.overwriting import write
@@ -183,6 +184,7 @@ def poisson(input, generator=None):
        and Economics 12(1), 1993.
     """
     rates = np.asarray(input._data)
+    need_floats("poisson", rates)
     if rates.size and not (rates >= 0).all():
         raise RuntimeError("poisson: invalid Poisson rate, expected all rates to be non-negative. Fix: x.clamp(min=0).")
     unit = _units(generator)

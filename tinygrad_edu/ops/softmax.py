@@ -1,5 +1,7 @@
 """Softmax and its logarithm: from any numbers to probabilities."""
 
+import warnings
+
 import numpy as np
 
 from tinygrad_edu import dtypes, kernels
@@ -52,8 +54,15 @@ def log_softmax_along(x, /, dim):
 log_softmax_along.derivative(x=lambda g, out, dim: g - exp(out) * sum_along(g, dim, True))
 
 
-def _no_dim(name):
-    return TypeError(f"{name}() missing the argument 'dim'. Fix: dim=1 for a batch of scores of shape (N, C).")
+def _implicit_dim(name, input):
+    """Choose the dimension as PyTorch does where none is given, and warn: old programs rely on it."""
+    dim = 0 if input.ndim in (0, 1, 3) else 1
+    warnings.warn(
+        f"{name}: Implicit dimension choice for {name} has been deprecated; for shape {tuple(input.shape)} it is dim={dim}. "
+        f"Fix: {name}(x, dim={dim}).",
+        stacklevel=3,
+    )
+    return dim
 
 
 @composite
@@ -63,7 +72,8 @@ def softmax(input, dim=None, dtype=None, *, axis=None):
     Parameters
     ----------
     dim : int
-        The dimension whose entries shall sum to 1; `axis` is NumPy's name for it.
+        The dimension whose entries shall sum to 1; `axis` is NumPy's name for it. Without it, as in old PyTorch programs, a
+        warning tells which one was chosen.
     dtype : dtype, optional
         Convert the input first.
 
@@ -84,7 +94,7 @@ def softmax(input, dim=None, dtype=None, *, axis=None):
         input = convert(input, dtypes.as_dtype(dtype))
     dim = dim if axis is None else axis
     if dim is None:
-        raise _no_dim("softmax")
+        dim = _implicit_dim("softmax", input)
     return softmax_along(input, dim)
 
 
@@ -95,7 +105,7 @@ def log_softmax(input, dim=None, dtype=None, *, axis=None):
         input = convert(input, dtypes.as_dtype(dtype))
     dim = dim if axis is None else axis
     if dim is None:
-        raise _no_dim("log_softmax")
+        dim = _implicit_dim("log_softmax", input)
     return log_softmax_along(input, dim)
 
 

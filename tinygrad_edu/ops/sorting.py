@@ -107,6 +107,18 @@ def _unique_parts(parts: tuple, return_inverse: bool, return_counts: bool, shape
     return chosen[0] if len(chosen) == 1 else tuple(chosen)
 
 
+def _slices(name: str, shape: tuple[int, ...], dim: int | None) -> int | None:
+    """Check the dimension whose slices are compared; slices without elements cannot be."""
+    if dim is None:
+        return None
+    dim = normalize_dim(dim, len(shape), name)
+    if shape[dim] and 0 in shape:
+        raise RuntimeError(
+            f"{name}: There are 0 sized dimensions, and they aren't selected (dim={dim}, shape {shape}), so unique cannot be applied."
+        )
+    return dim
+
+
 @composite
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct elements in ascending order (or slices along `dim`); not differentiable.
@@ -116,7 +128,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     Tensor, or a tuple
         With `return_inverse` also where each element went, with `return_counts` also how often each occurs.
     """
-    data = np.asarray(input._data)
+    data, dim = np.asarray(input._data), _slices("unique", input._data.shape, dim)
     values, _, inverse, counts = np.unique(data, True, True, True, axis=dim, equal_nan=False)
     return _unique_parts(
         (values, inverse, counts), return_inverse, return_counts, data.shape if dim is None else (data.shape[dim],)
@@ -126,7 +138,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 @composite
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Leave out elements equal to the one before (or slices along `dim`); not differentiable."""
-    data = np.asarray(input._data)
+    data, dim = np.asarray(input._data), _slices("unique_consecutive", input._data.shape, dim)
     rows = data.reshape(-1) if dim is None else np.moveaxis(data, dim, 0)
     flat = rows.reshape(len(rows), rows[:1].size if len(rows) else 0)
     new = np.ones(len(rows), np.bool_)
@@ -178,7 +190,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 def bincount(input, weights=None, minlength=0):
     """Count how often each number 0, 1, 2, ... occurs in a vector; with `weights`, add those up instead."""
     data = np.asarray(input._data)
-    if data.dtype.kind == "f":
+    if data.dtype.kind in "fb":
         raise NotImplementedError(
             f"bincount: not implemented for {input.dtype}, it counts whole numbers. Fix: x.long()."
         )
@@ -201,7 +213,7 @@ def histc(input, bins=100, min=0, max=0):
     """Counts of elements in `bins` equal intervals from `min` to `max` (by default, from the smallest element to the largest)."""
     data = np.asarray(input._data).ravel()
     if data.dtype.kind != "f":
-        raise RuntimeError(f"histc: not implemented for {input.dtype}. Fix: x.float().")
+        raise NotImplementedError(f"histc: not implemented for {input.dtype}. Fix: x.float().")
     low, high = (data.min(), data.max()) if min == max == 0 and data.size else (min, max)
     if low == high:
         low, high = low - 1, high + 1

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tinygrad_edu.ops.alias import alias
+from tinygrad_edu.ops.comparison import need_floats
 from tinygrad_edu.ops.exponential import rsqrt
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.quiet import quietly
@@ -75,7 +76,7 @@ def atan(x, /):
 atan.derivative(x=lambda g, x: g / (x * x + 1))
 
 
-@primitive(elementwise=True, float_result=True)
+@primitive(elementwise=True, float_result=True, numbers=())
 @quietly
 def atan2(y, x, /):
     """Angle of the point (other, input) in (-pi, pi], the inverse tangent of input / other in the right quadrant."""
@@ -166,10 +167,11 @@ arcsin, arccos, arctan, arctan2 = (
 arcsinh, arccosh, arctanh = alias(asinh, "arcsinh"), alias(acosh, "arccosh"), alias(atanh, "arctanh")
 
 
-@primitive(elementwise=True, float_result=True)
+@primitive(elementwise=True, numbers=())
 @quietly
 def hypot(x, y, /):
-    """Length of the hypotenuse, sqrt(x**2 + y**2), without overflow on the way."""
+    """Length of the hypotenuse, sqrt(x**2 + y**2), without overflow on the way; for floating-point tensors only."""
+    need_floats("hypot", x)
     return np.hypot(x, y)
 
 

@@ -280,6 +280,8 @@ def pull_source(op: "Primitive") -> str:
 def _give(parent: str, part: str, indent: str) -> list[str]:
     return [
         f"{indent}before = {parent}.grad",
-        f"{indent}if before is None: {parent}.grad = {part}; {parent}.owned = {part} is not g and {part}.base is not g",
+        f"{indent}if before is None: {parent}.grad = {part}; base = {part}.base; "
+        # what a rule made is the parent's own, unless it is the gradient itself or a view of it
+        f"{parent}.owned = {part} is not g and (base is None or (base is not g and base is not g.base))",
         f"{indent}else: accumulate({parent}, before, {part})",
     ]

@@ -8,7 +8,7 @@ The ordinary pass runs the rules on plain arrays (``op.pull``, generated from th
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -61,7 +61,7 @@ def keep_paths_to(targets: set[Node], nodes: list[Node]) -> list[Node]:
 
 def accumulate(node: Node, before: Any, more: Any) -> None:
     """Add a second or later contribution to a node's gradient: the second allocates, later ones add in place."""
-    if node.owned and before.__class__ is np.ndarray and before.base is None:
+    if node.owned and before.__class__ is np.ndarray and before.flags.writeable:
         np.add(before, more, before)
     else:
         node.grad = before + more
@@ -69,7 +69,7 @@ def accumulate(node: Node, before: Any, more: Any) -> None:
 
 
 def backpropagate(
-    seeds: list[tuple[Node, Any]],
+    seeds: Sequence[tuple[Node, Any]],
     targets: set[Node] | None = None,
     *,
     retain_graph: bool = False,

@@ -552,8 +552,8 @@ def deposit(leaf: Leaf, gradient: Any, owned: bool) -> None:
     """Add a finished gradient to what a leaf has: the first is taken over or copied, later ones are added in place."""
     total = leaf.total
     if total is None:
-        if gradient.__class__ is np.ndarray and not (owned and gradient.base is None):
-            gradient = gradient.copy()  # somebody else holds this memory
+        if gradient.__class__ is np.ndarray and not (owned and gradient.flags.carray):
+            gradient = gradient.copy()  # somebody else holds this memory, or it is spread or read-only
         leaf.total = gradient
     elif gradient.__class__ is Tensor:
         leaf.total = (total if total.__class__ is Tensor else wrap(total)) + gradient

@@ -150,3 +150,22 @@ def test_second_derivative_equals_differences(case: OpCase, data):
         analytic = 0.0  # linear in every argument
     numerical = slope(lambda at: first(at, create_graph=False)[0].item(), arrays, along)
     assert close(analytic, numerical, case), f"{case}: {analytic} by rules, {numerical} by differences"
+
+
+@pytest.mark.parametrize("case", FIRST, ids=str)
+@settings(max_examples=2)
+@given(data=st.data())
+def test_a_second_pass_adds_the_same_again(case: OpCase, data):
+    """Gradients are added up in place, so no rule may hand out memory that it, or the graph, still needs."""
+    arrays = data.draw(inputs(case))
+    tensors = tensors_of(case, arrays)
+    wanted = [t for t in tensors if t.requires_grad]
+    loss = scalar(case, tensors)
+    if not loss.requires_grad:
+        return
+    loss.backward(retain_graph=True)
+    once = [None if t.grad is None else t.grad.numpy().copy() for t in wanted]
+    loss.backward()
+    for tensor, first in zip(wanted, once, strict=True):
+        if first is not None:
+            np.testing.assert_allclose(tensor.grad.numpy(), 2 * first, rtol=1e-12, atol=1e-12)

@@ -313,7 +313,7 @@ def test_a_freed_graph_says_how_to_draw_it():
 
 
 def test_a_value_that_was_overwritten_is_never_shown_as_if_it_had_been_read():
-    x = scalar(3)
+    x = tg.tensor([3.0, 4.0], dtype=tg.float64, requires_grad=True)
     y = x * x
     x.data.mul_(2)
     with pytest.raises(RuntimeError, match="E201"):

@@ -3,9 +3,11 @@
 if __name__ != "tinygrad_edu.nn":
     raise ImportError(f"this folder is the package tinygrad_edu.nn, not {__name__}. Fix: import tinygrad_edu.nn, not nn.")
 
+from tinygrad_edu.nn import course as course
 from tinygrad_edu.nn import functional as functional
 from tinygrad_edu.nn import init as init
 from tinygrad_edu.nn import models as models
+from tinygrad_edu.nn import regularizers as regularizers
 from tinygrad_edu.nn import utils as utils
 from tinygrad_edu.nn.activation import *  # noqa: F403
 from tinygrad_edu.nn.attention import *  # noqa: F403

@@ -54,6 +54,7 @@ CONVOLUTION = [
          lambda x, w, b: convolution.convolution(x, w, b, (2, 1), (1, 0), (1, 2), 2)),
     ours("convolution_input", (one((2, 3, 3, 4)), one((3, 2, 3, 2))),
          lambda y, w: convolution.convolution_input(y, w, (5, 5), (2, 1), (1, 0), (1, 1), 1)),
+    ours("channel_sums", (one((2, 3, 4, 5), (0, 2, 3, 3), (1, 1, 1, 1)),), convolution.channel_sums),
     ours("convolution_weight", (one((2, 2, 5, 5)), one((2, 3, 3, 4))),
          lambda x, y: convolution.convolution_weight(x, y, (3, 2), (2, 1), (1, 0), (1, 1), 1)),
     functional("conv2d", (IMAGE, one((3, 4, 3, 2)), one((3,)))),

@@ -11,8 +11,8 @@ from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
 from tinygrad_edu.ops.matmul import mixed_dtypes
 from tinygrad_edu.ops.padding import pad
-from tinygrad_edu.ops.reduction import sum_along
-from tinygrad_edu.ops.shape import squeeze, unsqueeze
+from tinygrad_edu.ops.reduction import broadcast_to
+from tinygrad_edu.ops.shape import reshape_to, squeeze, unsqueeze
 from tinygrad_edu.ops.windows import as_image, as_sizes, too_large
 from tinygrad_edu.primitive import composite, primitive
 from tinygrad_edu.tensor import Tensor
@@ -47,7 +47,7 @@ convolution.derivative(
     w=lambda g, x, w_shape, stride, padding, dilation, groups: convolution_weight(
         x, g, w_shape[2:], stride, padding, dilation, groups
     ),
-    bias=lambda g: sum_along(g, (0, 2, 3), False),
+    bias=lambda g: channel_sums(g),
 )
 convolution_input.derivative(
     y=lambda g, w, stride, padding, dilation, groups: convolution(g, w, None, stride, padding, dilation, groups),
@@ -61,6 +61,15 @@ convolution_weight.derivative(
     ),
     y=lambda g, x, stride, padding, dilation, groups: convolution(x, g, None, stride, padding, dilation, groups),
 )
+
+
+@primitive(method=False)
+def channel_sums(x, /):
+    """Sum over images and pixels, (N, C, H, W) to (C,): the gradient of a bias."""
+    return kernels.conv2d_bias_grad(x)
+
+
+channel_sums.derivative(x=lambda g, x_shape: broadcast_to(reshape_to(g, (1, x_shape[1], 1, 1)), x_shape))
 
 
 @composite(method=False)

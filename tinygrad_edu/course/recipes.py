@@ -75,7 +75,7 @@ def cosine(optimizer: Any, epochs: int) -> Any:
 
 def after_passes_2_5_8_12(optimizer: Any, epochs: int) -> Any:
     """Lower the rate where LeCun et al. did, by about as much."""
-    return optim.lr_scheduler.MultiStepLR(optimizer, milestones=[2, 5, 8, 12], gamma=0.4)
+    return optim.lr_scheduler.LambdaLR(optimizer, lambda done: 0.4 ** sum(done >= passes for passes in (2, 5, 8, 12)))
 
 
 E1 = Recipe(
@@ -118,9 +118,10 @@ E5 = Recipe(
     "E5", "convolutional network: 20 filters 5x5, pool, 100 tanh, 10 softmax, SGD",
     network=lambda: glorot(CourseCNN()),
     loss=cross_entropy,
-    optimizer=lambda parameters: optim.SGD(parameters, lr=0.01),
+    optimizer=lambda parameters: optim.SGD(parameters, lr=0.01, momentum=0.9),
     batch_size=20, epochs=30, train_images=50_000, validation_images=10_000,
     course=Figures(0.9658, 0.9707, 0.9996, 0.9866, 0.9887, seconds=900),
+    note="the course names the rate only: momentum 0.9 comes nearest to its first epoch; without, that is 89 % and the test 98.7 %",
 )  # fmt: skip
 
 E6 = Recipe(

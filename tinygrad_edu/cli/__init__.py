@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 
 from tinygrad_edu.cli import course, demo, evaluate, explain, graph, train
@@ -39,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 failed with a message, 2 wrong arguments, 130 interrupted."""
     options = parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda text, *_: print(f"note: {text}", file=sys.stderr)
+        return execute(options)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the chosen command and turn what a person can mend into one line."""
     try:
         options.run(options)
     except KeyboardInterrupt:

@@ -57,6 +57,18 @@ def _value(item: str) -> tuple[str, Any]:
     return name.strip(), parse_value(value)
 
 
+def _shown(gradient: Any) -> str:
+    import numpy as np
+
+    if gradient is None:
+        return "0 (not used)"
+    return (
+        f"{gradient.item():g}"
+        if gradient.numel() == 1
+        else np.array2string(gradient.numpy(), precision=4, separator=", ")
+    )
+
+
 def draw(text: str, values: dict[str, Any]) -> tuple[Any, str]:
     """Return the drawing of the formulas, and the value and gradients in words."""
     from tinygrad_edu import autograd
@@ -72,12 +84,5 @@ def draw(text: str, values: dict[str, Any]) -> tuple[Any, str]:
         lines.append(f"{name} = {result.item():g}")
         gradients = autograd.grad(result, list(leaves.values()), retain_graph=True, allow_unused=True)
         for leaf, gradient in zip(leaves, gradients, strict=True):
-            shown = (
-                "0 (not used)"
-                if gradient is None
-                else f"{gradient.item():g}"
-                if gradient.numel() == 1
-                else gradient.tolist()
-            )
-            lines.append(f"d{name}/d{leaf} = {shown}")
+            lines.append(f"d{name}/d{leaf} = {_shown(gradient)}")
     return draw_graph(result, names=evaluated.tensors, recording=evaluated.recording), "\n".join(lines)

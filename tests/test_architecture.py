@@ -29,7 +29,7 @@ LAYERS = [
     ["array_rules", "codegen", "operands", "primitive"],
     ["kernels"],
     ["ops"],
-    ["linalg", "matrices", "autograd", "settings", "testing"],
+    ["linalg", "matrices", "autograd", "distributions", "settings", "testing"],
     ["accelerator", "amp", "backends", "cuda"],
     ["nn", "func"],
     ["optim"],

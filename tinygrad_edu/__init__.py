@@ -108,7 +108,7 @@ _inplace.install()  # now that every op is declared
 
 # Loaded when first asked for, so that `import tinygrad_edu` stays quick.
 _MODULES = frozenset({
-    "accelerator", "amp", "backends", "cuda", "datasets", "func", "linalg", "nn", "optim", "testing", "train", "utils", "visualize",
+    "accelerator", "amp", "backends", "cuda", "datasets", "distributions", "func", "linalg", "nn", "optim", "testing", "train", "utils", "visualize",
 })
 _FROM = {
     "autocast": "amp", "load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary",

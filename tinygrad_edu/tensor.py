@@ -493,9 +493,14 @@ def is_tensor(obj: object) -> bool:
     return isinstance(obj, Tensor)
 
 
+_ONE = {kind: kind(1) for kind in (np.float32, np.float64, np.float16)}
+
+
 def seed_of(tensor: Tensor, gradient: Tensor | None, create_graph: bool) -> tuple[Node, Any]:
     """Return the node to start from and the gradient to start with; explain what is wrong otherwise."""
     data = tensor._data
+    if gradient is None and not create_graph and tensor.node is not None and data.__class__ in _ONE:
+        return tensor.node, _ONE[data.__class__]  # the usual loss: one number
     if tensor.node is None:
         raise no_graph(data)
     if gradient is None:

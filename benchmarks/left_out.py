@@ -16,8 +16,13 @@ LEFT_OUT = {
         "torch.ops", "torch.classes", "torch.library", "torch._C", "torch.utils.cpp_extension", "torch._check",
         "torch._foreach_copy_", "torch._register_device_module", "torch.overrides", "torch.utils._pytree", "torch._subclasses",
         "torch.utils._python_dispatch", "torch._utils", "torch._prims", "torch._higher_order_ops", "torch.torch_version",
-        "torch.utils._mode_utils", "torch.utils._content_store", "torch._decomp", "torch._functorch",
+        "torch.utils._mode_utils", "torch._custom_op", "torch.utils._triton", "torch.__future__",
+        "torch.utils._content_store", "torch._decomp", "torch._functorch",
     ),
+    "NumPy has no such element type, and no other memory order is kept": (
+        "torch.bfloat16", "bfloat16", "torch.channels_last", "torch.contiguous_format",
+    ),
+    "its event files are written by another program": ("torch.utils.tensorboard",),
     "quantized numbers": ("torch.quantization", "torch.ao", "torch.nn.quantized", "torch.nn.qat", "torch.nn.intrinsic"),
     "Python's own profilers show the NumPy calls": (
         "torch.profiler", "torch.autograd.profiler", "torch.utils.bottleneck", "torch.utils.benchmark",
@@ -26,7 +31,8 @@ LEFT_OUT = {
         "torch.cuda.Event", "torch.cuda.Stream", "torch.cuda.stream", "torch.cuda.current_stream", "torch.cuda.memory",
         "torch.cuda.nccl", "torch.cuda._sleep", "torch.cuda.FloatTensor", "torch.cuda.LongTensor", "torch.cuda.ByteTensor",
         "torch.cuda.get_device_capability", "torch.cuda.get_device_name", "torch.cuda.get_device_properties",
-        "torch.cuda.mem_get_info", "torch.cuda.CUDAGraph", "torch.cuda.graph", "torch.mps", "torch.xpu",
+        "torch.cuda.mem_get_info", "torch.cuda.CUDAGraph", "torch.cuda.graph", "torch.cuda.device",
+        "torch.cuda.reset_max_memory_allocated", "torch.mps", "torch.xpu",
         "torch.version.cuda", "torch.version.hip", "torch.utils.dlpack",
     ),
     "complex numbers are not supported": (

@@ -231,6 +231,22 @@ def test_products_at_a_point_ask_for_their_vector():
         functional.jacobian(lambda v: v, 3.0)
 
 
+def test_a_batch_of_vectors_gives_the_jacobian():
+    x = double(3).requires_grad_()
+    unused = double(2).requires_grad_()
+    y = x.exp() * x[0]
+    rows, nothing = tg.autograd.grad(
+        y, [x, unused], tg.eye(3, dtype=tg.float64), is_grads_batched=True, allow_unused=True, retain_graph=True
+    )
+    close(rows, functional.jacobian(lambda v: v.exp() * v[0], x))
+    assert nothing is None
+    with pytest.raises(RuntimeError, match="first dimension counts the vectors"):
+        tg.autograd.grad(y, x, is_grads_batched=True)
+    tg.autograd.grad(y, x, tg.eye(3, dtype=tg.float64), is_grads_batched=True)
+    with pytest.raises(RuntimeError, match="E204"):
+        tg.autograd.grad(y, x, tg.eye(3, dtype=tg.float64), is_grads_batched=True)
+
+
 # ---- modules ------------------------------------------------------------------------------------------------------------
 def test_a_module_gets_its_own_tensors_back():
     layer = tg.nn.Linear(2, 1)

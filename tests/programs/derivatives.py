@@ -168,7 +168,43 @@ def recurrence_by_hand(torch, folder):
     return losses, hidden, wh.grad
 
 
+def actor_and_critic(torch, folder):
+    """A policy of two heads on a toy corridor: Categorical, log_prob, discounted returns, an entropy bonus."""
+    nn, Categorical = torch.nn, torch.distributions.Categorical
+    torch.manual_seed(0)
+    body, actor, critic = nn.Linear(5, 8), nn.Linear(8, 2), nn.Linear(8, 1)
+    optimizer = torch.optim.Adam([*body.parameters(), *actor.parameters(), *critic.parameters()], lr=0.02)
+    lengths, losses = [], []
+    for _ in range(5):
+        place, log_probs, values, rewards, entropy = 2, [], [], [], 0.0
+        for _ in range(12):
+            state = nn.functional.one_hot(torch.tensor(place), 5).float()
+            hidden = torch.relu(body(state))
+            policy = Categorical(logits=actor(hidden))
+            action = policy.sample()
+            log_probs.append(policy.log_prob(action))
+            values.append(critic(hidden))
+            entropy = entropy + policy.entropy()
+            place = max(0, min(4, place + (1 if action.item() == 1 else -1)))
+            rewards.append(1.0 if place == 4 else -0.1)
+            if place == 4:
+                break
+        returns, running = [], 0.0
+        for reward in reversed(rewards):
+            running = reward + 0.9 * running
+            returns.insert(0, running)
+        returns = torch.tensor(returns)
+        advantage = returns - torch.cat(values)
+        loss = -(torch.stack(log_probs) * advantage.detach()).sum() + advantage.pow(2).sum() - 0.01 * entropy
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        lengths.append(len(rewards))
+        losses.append(loss.item())
+    return lengths, losses
+
+
 PROGRAMS = [
     gradients_of_a_graph, gradient_penalty, newton_on_rosenbrock, per_sample_gradients, policy_gradient,
-    two_networks_against_each_other, attention_by_hand, recurrence_by_hand,
+    actor_and_critic, two_networks_against_each_other, attention_by_hand, recurrence_by_hand,
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """`grad` and `backward`: the chain rule for chosen outputs and inputs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from tinygrad_edu.engine import backpropagate
 from tinygrad_edu.errors import GraphError, message
@@ -51,6 +52,8 @@ def grad(
         Record the computation of the gradients, so that they can be differentiated again.
     allow_unused : bool, optional
         Return None for an input the outputs do not depend on, instead of raising; defaults to `materialize_grads`.
+    is_grads_batched : bool
+        Take the first dimension of `grad_outputs` as a batch of vectors, one backward pass each; the results are stacked.
     materialize_grads : bool
         Return zeros instead of None for such inputs.
 
@@ -66,9 +69,7 @@ def grad(
     (12.0, 12.0)
     """
     if is_grads_batched:
-        raise NotImplementedError(
-            "grad: is_grads_batched=True is not supported. Fix: call grad once per row of grad_outputs."
-        )
+        return _row_by_row(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     outs, ins = _as_tuple(outputs), _as_tuple(inputs)
     if allow_unused is None:
         allow_unused = materialize_grads
@@ -97,6 +98,31 @@ def grad(
                         "set allow_unused=True if this is the desired behavior, and expect None for it."))  # fmt: skip
         gradients.append(gradient if gradient is None or isinstance(gradient, Tensor) else wrap(gradient))
     return tuple(gradients)
+
+
+def _row_by_row(
+    outputs: Tensors,
+    inputs: Tensors,
+    vectors: Tensors | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    *rest: Any,
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients for every vector of a batch, stacked."""
+    from tinygrad_edu.ops.joining import stack
+
+    batch = _as_tuple(vectors)
+    if any(not isinstance(v, Tensor) or not v.ndim for v in batch) or len({v.shape[0] for v in batch}) != 1:
+        raise RuntimeError(
+            "grad: with is_grads_batched=True every one of grad_outputs must be a Tensor whose first dimension counts the vectors."
+        )
+    count = batch[0].shape[0]
+    keep = create_graph if retain_graph is None else retain_graph
+    rows = [
+        grad(outputs, inputs, [v[i] for v in batch], keep or i < count - 1, create_graph, rest[0], False, rest[1])
+        for i in range(count)
+    ]
+    return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
 
 
 def backward(

@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 det, inverse = linalg.det, linalg.inv  # their methods are declared with the primitives
-SVD = namedtuple("svd", "U S V")
+SVD = namedtuple("SVD", "U S V")
 
 TERMS = 18  # of the series: the next one is below 2 ** -19 / 19!, less than a rounding error of float64
 

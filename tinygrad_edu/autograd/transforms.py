@@ -80,9 +80,15 @@ class Variables:
         if not pairs:
             return [wrap(np.zeros_like(v._data)) for v in self.own]
         outs, seeds = zip(*pairs, strict=True)
-        return list(
-            differentiate.grad(outs, self.own, seeds, retain_graph=True, create_graph=record, materialize_grads=True)
-        )  # type: ignore[arg-type]
+        return gradients(outs, self.own, seeds, record)
+
+
+def gradients(outputs: Sequence[Tensor], inputs: list[Tensor], seeds: Sequence[Tensor], record: bool) -> list[Tensor]:
+    """Run one backward pass over a graph that is kept; zeros for inputs that nothing depends on."""
+    found: Any = differentiate.grad(
+        outputs, inputs, seeds, retain_graph=True, create_graph=record, materialize_grads=True
+    )
+    return list(found)
 
 
 def tensors_of(tree: Any, where: str) -> tuple[list[Tensor], Callable]:
@@ -243,11 +249,8 @@ def pushed(variables: Variables, outputs: list[Tensor]) -> Callable[[list[Tensor
         pairs = [(row, t) for row, t in zip(rows, tangents, strict=True) if row is not None and row.node is not None]
         if not pairs:
             return [wrap(np.zeros_like(u._data)) for u in dual]
-        return list(
-            differentiate.grad(
-                [row for row, _ in pairs], dual, [t for _, t in pairs], retain_graph=True, create_graph=record, materialize_grads=True
-            )
-        )  # type: ignore[arg-type]  # fmt: skip
+        live_rows, seeds = zip(*pairs, strict=True)
+        return gradients(live_rows, dual, seeds, record)
 
     return push
 

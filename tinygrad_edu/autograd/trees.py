@@ -1,5 +1,6 @@
 """Tuples, lists and dicts with tensors anywhere in them, taken apart and put together again."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,10 +24,12 @@ def _take_apart(tree: Any, leaves: list) -> Callable[[Iterator], Any]:
     """Append the leaves to the list and return what rebuilds this part. (Not a closure: one that calls itself would keep
     the leaves alive until the garbage collector comes.)"""
     if isinstance(tree, dict):
-        kind, parts = type(tree), [(key, _take_apart(value, leaves)) for key, value in tree.items()]
-        return lambda rest: kind((key, part(rest)) for key, part in parts)
+        parts = [(key, _take_apart(value, leaves)) for key, value in tree.items()]
+        mapping = OrderedDict if isinstance(tree, OrderedDict) else dict
+        return lambda rest: mapping((key, part(rest)) for key, part in parts)
     if isinstance(tree, tuple | list):
-        kind, entries = type(tree), [_take_apart(value, leaves) for value in tree]
+        kind: Any = type(tree)
+        entries = [_take_apart(value, leaves) for value in tree]
         if hasattr(tree, "_fields"):  # a named tuple
             return lambda rest: kind(*[part(rest) for part in entries])
         return lambda rest: kind([part(rest) for part in entries])

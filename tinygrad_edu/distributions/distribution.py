@@ -24,7 +24,7 @@ COUNT: Domain = (
 )
 
 
-def as_parameters(*values: Any) -> list[Tensor]:
+def as_parameters(*values: Any) -> tuple[Tensor, ...]:
     """Return numbers and tensors as tensors of one shape."""
     like = next((v for v in values if isinstance(v, Tensor)), None)
     kind = None if like is None else like.dtype

@@ -43,7 +43,7 @@ class ForgetfulNode(Node):
 
     @saved.setter
     def saved(self, values: tuple | None) -> None:
-        self.__class__ = Node
+        self.__class__ = Node  # type: ignore[assignment]
         _slot.__set__(self, values)
 
 

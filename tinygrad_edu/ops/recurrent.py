@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import DtypeError, message
+from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.ops.activation import relu, sigmoid
 from tinygrad_edu.ops.comparison import keep
 from tinygrad_edu.ops.indexing import basic_index
@@ -205,14 +206,14 @@ def recurrence(x, w, b, h0, c0=None, /, kind="RNN_TANH", steps=(), notes=None):
     if any(a.dtype != x.dtype for a in arrays):
         raise ValueError("dtype")
     state = np.stack([h0] if c0 is None else [h0, c0])
-    x, turned = np.ascontiguousarray(x), w.T
-    notes.before = np.empty((cell.states, rows, width), x.dtype)
-    notes.gates = np.empty((rows, cell.notes * width), x.dtype)
-    out = np.empty((rows + state.shape[0] * state.shape[1], width), x.dtype)
+    x, turned = np.ascontiguousarray(x), np.ascontiguousarray(w.T)
+    notes.before = empty((cell.states, rows, width), x.dtype)
+    notes.gates = empty((rows, cell.notes * width), x.dtype)
+    out = empty((rows + state.shape[0] * state.shape[1], width), x.dtype)
     for start, count in steps:
         here = slice(start, start + count)
         notes.before[:, here] = state[:, :count]
-        cell.kernel(x[here], state[0, :count].dot(turned), b, state, notes.gates[here])
+        cell.kernel(x[here], kernels.matmul(state[0, :count], turned), b, state, notes.gates[here])
         out[here] = state[0, :count]
     out[rows:] = state.reshape(-1, width)
     return out
@@ -220,17 +221,16 @@ def recurrence(x, w, b, h0, c0=None, /, kind="RNN_TANH", steps=(), notes=None):
 
 def _on_arrays(g, needs, w, kind, steps, notes):
     """Back through time: the running gradient of the states, step by step; then all weights' gradients in one product."""
-    cell, rows, width = KINDS[kind], len(notes.gates), w.shape[1]
+    cell, rows, width, w = KINDS[kind], len(notes.gates), w.shape[1], np.ascontiguousarray(w)
     running = np.array(g[rows:]).reshape(cell.states, -1, width)
-    dx = np.empty((rows, cell.gates * width), g.dtype)
-    da = np.empty_like(dx) if kind == "GRU" else dx
+    dx = empty((rows, cell.gates * width), g.dtype)
+    da = empty(dx.shape, dx.dtype) if kind == "GRU" else dx
     for start, count in reversed(steps):
         here = slice(start, start + count)
         running[0, :count] += g[here]
         cell.kernel_grad(running, notes.gates[here], notes.before[-1, here], dx[here], da[here])
-        running[0, :count] += da[here].dot(w)
-    dw = da.T.dot(notes.before[0]) if needs[1] else None
-    db = np.add.reduce(da, 0) if needs[2] else None
+        running[0, :count] += kernels.matmul(da[here], w)
+    _, dw, db = kernels.linear_backward(da, notes.before[0], w, None, None, (False, *needs[1:3]))
     return dx, dw, db, running[0], running[1] if cell.states == 2 else None
 
 

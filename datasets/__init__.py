@@ -7,9 +7,15 @@ if __name__ != "tinygrad_edu.datasets":
     )
 
 from tinygrad_edu.datasets import transforms
+from tinygrad_edu.datasets.ball import ball
+from tinygrad_edu.datasets.csv import load_csv
 from tinygrad_edu.datasets.digits import Digits
+from tinygrad_edu.datasets.folder import ImageFolder
 from tinygrad_edu.datasets.mnist import MNIST, FashionMNIST
 from tinygrad_edu.datasets.toy import blobs, circles, moons, spirals
 from tinygrad_edu.datasets.transformed import Transformed
 
-__all__ = ["MNIST", "Digits", "FashionMNIST", "Transformed", "blobs", "circles", "moons", "spirals", "transforms"]
+__all__ = [
+    "MNIST", "Digits", "FashionMNIST", "ImageFolder", "Transformed", "ball", "blobs", "circles", "load_csv", "moons", "spirals",
+    "transforms",
+]  # fmt: skip

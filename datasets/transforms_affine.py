@@ -207,7 +207,7 @@ def expanded_size(size: Sequence[int], backward: np.ndarray) -> tuple[int, int]:
     """Return the height and width of the smallest upright frame around a turned picture."""
     height, width = size
     corners = np.array([[-width, -height], [-width, height], [width, height], [width, -height]]) / 2
-    there = corners @ np.linalg.inv(backward).T
+    there = corners @ np.linalg.inv(backward).T + np.array([width, height]) / 2
     # A corner that misses a whole pixel by rounding only must not cost another row.
     low, high = (np.round(limit, 4) for limit in (there.min(0), there.max(0)))
     wide, tall = np.ceil(high) - np.floor(low)

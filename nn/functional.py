@@ -31,6 +31,7 @@ from tinygrad_edu.ops.distance import cosine_similarity, pairwise_distance, pdis
 from tinygrad_edu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from tinygrad_edu.ops.einsum import bilinear
 from tinygrad_edu.ops.embedding import embedding, embedding_bag
+from tinygrad_edu.ops.grid import affine_grid, grid_sample
 from tinygrad_edu.ops.inplace import overwrite
 from tinygrad_edu.ops.linear import linear
 from tinygrad_edu.ops.loss_binary import binary_cross_entropy, binary_cross_entropy_with_logits
@@ -92,6 +93,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -126,6 +128,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",

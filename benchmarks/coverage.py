@@ -149,8 +149,11 @@ def report(groups: list[Group]) -> str:
         known = sum(n.exists for n in group.names)
         files = f"{low:.1%}" if low == high else f"{low:.1%} to {high:.1%}"
         lines.append(f"| {group.title} | {known} of {len(group.names)} | {group.share_of_uses():.1%} | {files} |")
-    known, uses = (sum(n.uses for g in groups for n in g.names if n.exists), sum(g.uses for g in groups))
-    lines.append(f"| all | | {known / max(uses, 1):.1%} | |")
+    everything = [name for group in groups for name in group.names]
+    wanted = [name for name in everything if name.exists or not name.reason]
+    for title, names in (("all", everything), ("all but what is left out on purpose", wanted)):
+        known, uses = sum(n.uses for n in names if n.exists), sum(n.uses for n in names)
+        lines.append(f"| {title} | {sum(n.exists for n in names)} of {len(names)} | {known / max(uses, 1):.1%} | |")
     for group in groups:
         lines += what_lacks(group)
     return "\n".join(lines)

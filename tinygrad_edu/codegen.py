@@ -156,6 +156,8 @@ def record_source(op: "Primitive") -> str:
             put(f"        if kind is float or kind is int: {second} = constant({second}, {like})")
         put(f"        {data[own[1]]} = {second}._data")
         put(f"        if {data[own[0]]}.dtype is not {data[own[1]]}.dtype:")
+        if op.before_mixing is not None:
+            put(f"            OP.before_mixing({data[own[0]]}, {data[own[1]]})")
         put(f"            {first}, {second} = promoted({first}, {second})")
         put(f"            {data[own[0]]} = {first}._data; {data[own[1]]} = {second}._data")
     else:

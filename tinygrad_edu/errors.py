@@ -17,8 +17,8 @@ _PACKAGE = Path(__file__).resolve().parent
 _OURS = tuple(str(folder) + "/" for folder in (_PACKAGE, *(_PACKAGE.parent / n for n in ("nn", "optim", "datasets"))))
 
 
-class ShapeError(RuntimeError):
-    """Shapes that do not fit together."""
+class ShapeError(RuntimeError, ValueError):
+    """Shapes that do not fit together; PyTorch raises the one class from its kernels and the other from its Python code."""
 
 
 class DtypeError(RuntimeError):
@@ -29,8 +29,8 @@ class GraphError(RuntimeError):
     """A computational graph used in a way that cannot give a gradient."""
 
 
-class IndexOutOfRangeError(IndexError):
-    """An index or class label outside its range."""
+class IndexOutOfRangeError(IndexError, RuntimeError):
+    """An index or class label outside its range; PyTorch raises the one class in some ops and the other in others."""
 
 
 class ValueRangeError(ValueError):

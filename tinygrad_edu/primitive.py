@@ -52,6 +52,8 @@ class Primitive:
         The Python parameters with their defaults.
     numbers : tuple of str
         The arguments that may be Python numbers.
+    before_mixing : callable or None
+        Looks at operands of different dtypes before they are promoted, and refuses what PyTorch does not mix.
     rules : dict
         Derivative rule by argument name; an argument without a rule gets no gradient.
     reads : tuple of str
@@ -65,6 +67,7 @@ class Primitive:
         elementwise: bool = False,
         mixes: Sequence[str] | None = None,
         numbers: Sequence[str] | None = None,
+        before_mixing: Callable | None = None,
         float_result: bool = False,
         view: bool = False,
         method: bool | str = True,
@@ -95,6 +98,7 @@ class Primitive:
         self.elementwise, self.float_result, self.view = elementwise, float_result, view
         self.mixes = tuple(mixes if mixes is not None else self.arguments if elementwise else ())
         self.numbers = tuple(numbers if numbers is not None else self.arguments if elementwise else ())
+        self.before_mixing = before_mixing
         self.rules: dict[str, Callable] = {}
         self.array_rules: dict[str, Callable] = {}
         self.together: Callable | None = None

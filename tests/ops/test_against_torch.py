@@ -74,7 +74,9 @@ def zeros_if_none(gradient, like: np.ndarray) -> np.ndarray:
 def test_equals_torch(case: OpCase, data):
     arrays = data.draw(inputs(case))
     for dtype in case.dtypes:
-        typed = [np.asarray(a.astype(dtype)) if arg.kind == "float" else a for arg, a in zip(case.args, arrays, strict=True)]
+        typed = [
+            np.asarray(a.astype(dtype)) if arg.kind == "float" else a for arg, a in zip(case.args, arrays, strict=True)
+        ]
         ours, our_first, our_second = run_in(tg, case, typed)
         theirs, their_first, their_second = run_in(torch, case, typed)
         one = isinstance(ours, tg.Tensor)

@@ -143,7 +143,7 @@ BAD_KEYS = [
     ((0, -4), IndexError, "index -4 is out of bounds for dimension 1 with size 3"),
     ((0, 0, 0), IndexError, "too many indices for tensor of dimension 2"),
     (1.0, IndexError, "got float"),
-    ("a", IndexError, "got str"),
+    ("a", TypeError, "the string 'a'"),
     (slice(None, None, -1), ValueError, "step must be greater than zero.*flip"),
     ([[0, 1], [1, 2]], IndexError, r"nested lists are ambiguous.*x\[tuple\(key\)\]"),
     ([1.5], IndexError, "tensors used as indices must be long, int, byte or bool"),

@@ -3,14 +3,13 @@
 Each rule gives the derivative that PyTorch takes at a kink: relu's is 0 at 0. Softmax is in :mod:`tinygrad_edu.ops.softmax`.
 """
 
-import math
-
 import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.ops.comparison import keep, logical_not, need_floats, refuse_bool
-from tinygrad_edu.ops.exponential import erf, exp
+from tinygrad_edu.ops.comparison import keep, logical_not, need_floats, refuse_bool, same_dtypes
+from tinygrad_edu.ops.exponential import exp
+from tinygrad_edu.ops.gelu import gelu as gelu
 from tinygrad_edu.ops.indexing import narrow
 from tinygrad_edu.ops.rounding import abs
 from tinygrad_edu.ops.shape import reshape_to
@@ -92,6 +91,7 @@ def prelu(input, weight):
     RuntimeError
         If there are neither one nor C weights.
     """
+    same_dtypes("prelu", input._data, weight._data)
     slopes = weight.numel()
     if slopes == 1:
         return leaky_by(input, reshape_to(weight, (1,) * input.ndim))
@@ -255,44 +255,6 @@ def _mish_rule(g, x):
 mish.derivative(x=_mish_rule)
 
 
-# ---- gelu -------------------------------------------------------------------------------------------------------------------
-ROOT = math.sqrt(2 / math.pi)
-CUBIC = 0.044715
-
-
-@primitive(method=False)
-@quietly
-def gelu(x, /, approximate="none"):
-    """Gaussian error linear unit, out = x * P(Z <= x) for a standard normal Z (Hendrycks and Gimpel 2016).
-
-    Parameters
-    ----------
-    approximate : {"none", "tanh"}
-        "tanh" computes x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))) instead.
-
-    Raises
-    ------
-    RuntimeError
-        For another `approximate`.
-    """
-    need_floats("gelu", x)
-    if approximate == "none":
-        return x * (erf.op.forward(x * math.sqrt(0.5)) + 1) * 0.5
-    if approximate != "tanh":
-        raise RuntimeError(f"gelu: approximate argument must be either 'none' or 'tanh', got {approximate!r}.")
-    return x * (np.tanh((x * x * x * CUBIC + x) * ROOT) + 1) * 0.5
-
-
-def _gelu_rule(g, x, approximate):
-    if approximate == "none":
-        return g * ((erf(x * math.sqrt(0.5)) + 1) * 0.5 + x * exp(x * x * -0.5) * (ROOT / 2))
-    t = tanh((x * x * x * CUBIC + x) * ROOT)
-    return g * ((t + 1) * 0.5 + x * (1 - t * t) * (x * x * (3 * CUBIC) + 1) * (ROOT / 2))
-
-
-gelu.derivative(x=_gelu_rule)
-
-
 # ---- pieces of straight lines -----------------------------------------------------------------------------------------------
 @primitive(method=False, explain=lambda error, *arguments, **parameters: error)
 def hardtanh(x, /, min_val=-1.0, max_val=1.0):
@@ -409,6 +371,10 @@ def glu(input, dim=-1):
         If the length along `dim` is odd.
     """
     need_floats("glu", input._data)
+    if not input.ndim:
+        raise RuntimeError(
+            "glu: does not support 0-d tensors, because half of them would be nothing. Fix: x.unsqueeze(0)."
+        )
     length = input.size(dim)
     if length % 2:
         raise RuntimeError(

@@ -28,6 +28,8 @@ def adaptive_mean(x, /, dim, count):
     """The mean of each of `count` windows along `dim`."""
     front = np.moveaxis(x, dim, 0)
     size = front.shape[0]
+    if not count:
+        return np.zeros((*x.shape[:dim], 0, *x.shape[dim + 1 :]), x.dtype)
     if size % count == 0:  # equal windows
         means = front.reshape(count, size // count, *front.shape[1:]).mean(1)
     else:

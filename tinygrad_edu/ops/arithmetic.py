@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygrad_edu import dtypes
 from tinygrad_edu.ops.alias import alias
-from tinygrad_edu.ops.comparison import keep, refuse_bool
+from tinygrad_edu.ops.comparison import keep, need_floats, refuse_bool, same_dtypes
 from tinygrad_edu.ops.exponential import log
 from tinygrad_edu.primitive import as_float, composite, constant, primitive, registry
 from tinygrad_edu.quiet import quietly
@@ -39,10 +39,15 @@ def add(x, y, /, *, alpha=1):
 add.derivative(x=lambda g: g, y=lambda g, alpha: g if alpha == 1 else g * alpha)
 
 
-@primitive(elementwise=True, operators=("__sub__", "__rsub__"))
+def _no_bools(x, y):
+    refuse_bool("sub", x, "~x or x ^ y for masks, x.int() for numbers")
+    refuse_bool("sub", y, "~x or x ^ y for masks, x.int() for numbers")
+
+
+@primitive(elementwise=True, before_mixing=_no_bools, operators=("__sub__", "__rsub__"))
 def sub(x, y, /, *, alpha=1):
-    """Difference with broadcasting, out = x - alpha * y."""
-    refuse_bool("sub", x, "x ^ y or tg.logical_xor(x, y)")
+    """Difference with broadcasting, out = x - alpha * y; as in PyTorch not of bool tensors: ``~mask``, not ``1 - mask``."""
+    _no_bools(x, y)
     return x - y if alpha == 1 else x - y * alpha
 
 
@@ -242,7 +247,7 @@ def pow(input, exponent):
         if input._data.dtype.kind == "b":
             return power(input, exponent)
         return power_of(input if kind is int else as_float(input), exponent)
-    if not isinstance(input, Tensor) and isinstance(exponent, Tensor):
+    if isinstance(input, int | float) and isinstance(exponent, Tensor):
         input = constant(input, exponent._data)
     return power(input, exponent)
 
@@ -254,7 +259,11 @@ def float_power(input, exponent):
 
 
 def _as_float64(value):
-    return registry["cast"].function(value, dtypes.float64) if isinstance(value, Tensor) else float(value)
+    if isinstance(value, Tensor):
+        return registry["cast"].function(value, dtypes.float64)
+    if not isinstance(value, int | float):
+        raise TypeError(f"float_power(): expected a Tensor or a number, not {type(value).__name__}.")
+    return float(value)
 
 
 @primitive
@@ -277,7 +286,7 @@ reciprocal.derivative(x=lambda g, out: -g * (out * out))
 
 
 # ---- three tensors ----------------------------------------------------------------------------------------------------------
-@primitive(elementwise=True, names=("input", "tensor1", "tensor2"))
+@primitive(elementwise=True, numbers=(), names=("input", "tensor1", "tensor2"))
 def addcmul(x, y, z, /, *, value=1):
     """out = input + value * tensor1 * tensor2, with broadcasting."""
     return x + y * z * value
@@ -290,10 +299,11 @@ addcmul.derivative(
 )
 
 
-@primitive(elementwise=True, float_result=True, names=("input", "tensor1", "tensor2"))
+@primitive(elementwise=True, numbers=(), names=("input", "tensor1", "tensor2"))
 @quietly
 def addcdiv(x, y, z, /, *, value=1):
-    """out = input + value * tensor1 / tensor2, with broadcasting."""
+    """out = input + value * tensor1 / tensor2, with broadcasting; for floating-point tensors only."""
+    need_floats("addcdiv", x)
     return x + y / z * value
 
 
@@ -304,15 +314,18 @@ addcdiv.derivative(
 )
 
 
-@primitive(elementwise=True, names=("input", "end", "weight"))
+@primitive(elementwise=True, mixes=(), numbers=("w",), names=("input", "end", "weight"))
 def lerp(x, y, w, /):
-    """Linear interpolation, out = input + weight * (end - input); exact at weight 0 and 1.
+    """Linear interpolation, out = input + weight * (end - input) of one floating dtype; exact at weight 0 and 1.
 
     Parameters
     ----------
     input, end : Tensor
     weight : float or Tensor
     """
+    need_floats("lerp", x)
+    same_dtypes("lerp", x, y)
+    same_dtypes("lerp", x, w)
     step = y - x
     return np.where(np.abs(w) < 0.5, x + w * step, y - step * (1 - w))
 

@@ -199,6 +199,10 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 
 def scalar_tensor(value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Make a 0-d tensor of a number, of the default floating type."""
+    if np.ndim(value):
+        raise TypeError(
+            f"scalar_tensor(): argument 's' must be Number, not {type(value).__name__}. Fix: tg.tensor(...)."
+        )
     return finish(np.array(value), dtype or get_default_dtype(), device, requires_grad)
 
 

@@ -281,6 +281,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
         raise RuntimeError(
             f"diff: expects a tensor of at least one dimension and n >= 0, got {input.ndim} dimensions and n={n}."
         )
+    dim = normalize_dim(dim, input.ndim, "diff")
     parts = [part for part in (prepend, input, append) if part is not None]
     joined = cat(parts, dim) if len(parts) > 1 else input
     for _ in range(min(n, joined.size(dim))):

@@ -114,10 +114,16 @@ def triu(x, /, diagonal=0):
 triu.derivative(x=lambda g, diagonal: triu(g, diagonal))
 
 
+def _check_sides(name: str, row: int, col: int) -> None:
+    if row < 0 or col < 0:
+        raise RuntimeError(f"{name}: row and col must be non-negative, got {row} and {col}.")
+
+
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
 ) -> Tensor:
     """Return the indices of the lower triangle of a (row, col) matrix: first row rows, second row columns."""
+    _check_sides("tril_indices", row, col)
     return finish(np.stack(np.tril_indices(row, offset, col)), dtype, device)
 
 
@@ -125,4 +131,5 @@ def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
 ) -> Tensor:
     """Return the indices of the upper triangle of a (row, col) matrix: first row rows, second row columns."""
+    _check_sides("triu_indices", row, col)
     return finish(np.stack(np.triu_indices(row, offset, col)), dtype, device)

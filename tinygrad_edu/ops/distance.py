@@ -49,6 +49,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
         raise ShapeError(message("E101", "cdist", facts, "vectors of one length in the last dimension."))
     if p < 0:
         raise RuntimeError(f"cdist: only supports non-negative p values, got {p}")
+    need_floats("cdist", x1._data)
+    need_floats("cdist", x2._data)
     return norm_along(unsqueeze(x1, -2) - unsqueeze(x2, -3), float(p), -1, False)
 
 

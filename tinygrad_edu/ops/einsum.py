@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.errors import ShapeError, message
 from tinygrad_edu.ops.diagonal import diagonal
+from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.matmul import mixed_dtypes
 from tinygrad_edu.ops.reduction import sum_along
 from tinygrad_edu.ops.shape import permute_dims, squeeze
@@ -189,6 +190,8 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
         pairs = [(a.ndim - dims + i, i) for i in range(dims)]
     else:
         first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
+        first = [normalize_dim(d, a.ndim, "tensordot") for d in first]
+        second = [normalize_dim(d, b.ndim, "tensordot") for d in second]
         if len(first) != len(second):
             raise RuntimeError(f"tensordot: both dimension lists should have same length, got {first} and {second}")
         pairs = [(i % a.ndim, j % b.ndim) for i, j in zip(first, second, strict=True)]

@@ -63,24 +63,27 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(reduction.broadcast_to(t, shape) for t in tensors)
 
 
-def _at_least(tensors: tuple, widen: Any) -> Any:
+def _at_least(name: str, tensors: tuple, widen: Any) -> Any:
+    if odd := [type(t).__name__ for t in sizes_of(tensors) if not isinstance(t, Tensor)]:
+        raise TypeError(f"{name}(): expected Tensors, got {odd[0]}. Fix: tg.tensor(...) first.")
     made = tuple(widen(t) for t in sizes_of(tensors))
     return made[0] if len(tensors) == 1 and isinstance(tensors[0], Tensor) else made
 
 
 def atleast_1d(*tensors: Tensor) -> Any:
     """View 0-d tensors as vectors of one element; several tensors give a tuple."""
-    return _at_least(tensors, lambda t: t if t._data.ndim else reshape_to(t, (1,)))
+    return _at_least("atleast_1d", tensors, lambda t: t if t._data.ndim else reshape_to(t, (1,)))
 
 
 def atleast_2d(*tensors: Tensor) -> Any:
     """View tensors of fewer dimensions as matrices, (n,) as (1, n)."""
-    return _at_least(tensors, lambda t: t if t._data.ndim > 1 else reshape_to(t, (1, t._data.size)))
+    return _at_least("atleast_2d", tensors, lambda t: t if t._data.ndim > 1 else reshape_to(t, (1, t._data.size)))
 
 
 def atleast_3d(*tensors: Tensor) -> Any:
     """View tensors of fewer dimensions as 3-d ones, (n,) as (1, n, 1) and (m, n) as (m, n, 1)."""
     return _at_least(
+        "atleast_3d",
         tensors,
         lambda t: (
             t if t._data.ndim > 2 else unsqueeze(t, -1) if t._data.ndim == 2 else reshape_to(t, (1, t._data.size, 1))

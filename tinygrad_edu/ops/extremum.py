@@ -174,6 +174,8 @@ def amin(input, dim=(), keepdim=False, *, axis=None, keepdims=None):
 @composite
 def aminmax(input, *, dim=None, keepdim=False):
     """The named pair (min, max) along `dim`, or of everything."""
+    if dim is not None:
+        dim = normalize_dim(dim, input.ndim, "aminmax")
     return _aminmax(amin_along(input, dim, keepdim), amax_along(input, dim, keepdim))
 
 

@@ -246,6 +246,9 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         input, dim = reshape_to(input, (input._data.size,)), 0
     dim = normalize_dim(dim, input._data.ndim, "repeat_interleave")
     counts = repeats._data if isinstance(repeats, Tensor) else np.asarray(repeats)
+    if counts.dtype.kind != "i":
+        kind = TypeError if np.isscalar(repeats) else NotImplementedError
+        raise kind(f"repeat_interleave: repeats must be integers, got {counts.dtype}. Fix: repeats.long().")
     size = input._data.shape[dim]
     if counts.ndim > 1 or (counts.ndim == 1 and counts.size not in (1, size)):
         raise RuntimeError(

@@ -80,6 +80,8 @@ def _read(part: Any) -> Any:
         array = part.copy()
     elif isinstance(part, Sequence) and not isinstance(part, str):
         array = _read_sequence(part)
+    elif isinstance(part, str):
+        raise TypeError(f"a tensor is indexed by positions, got the string {part!r}. Fix: x[0], or a dict for names.")
     else:
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "

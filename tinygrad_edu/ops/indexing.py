@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import memory
+from tinygrad_edu.errors import DtypeError
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.accumulate import add_rows
@@ -276,6 +277,8 @@ def narrow(input, dim, start, length):
     """
     dim, start = normalize_dim(dim, input._data.ndim, "narrow"), int(start)
     size = input._data.shape[dim]
+    if not -size <= start <= size:
+        raise IndexError(f"narrow: start out of range (expected to be in range of [{-size}, {size}], but got {start})")
     start = start + size if start < 0 else start
     if length < 0 or not 0 <= start <= size or start + length > size:
         raise RuntimeError(
@@ -288,4 +291,6 @@ def narrow(input, dim, start, length):
 @composite
 def take(input, index):
     """Elements of `input`, seen as one row, at the positions `index`: ``out = input.flatten()[index]``."""
+    if index._data.dtype.kind not in "iu":
+        raise DtypeError(f"take: expected a long tensor for index, but got {index.dtype}. Fix: index.long().")
     return getitem(reshape_to(input, (input._data.size,)), index)

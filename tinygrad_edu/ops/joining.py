@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import ShapeError, message
+from tinygrad_edu.errors import DtypeError, ShapeError, message
 from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.expanding import atleast_1d, atleast_2d, atleast_3d
@@ -28,7 +28,7 @@ def _explain_cat(error: Exception, *tensors: Tensor, dim: int = 0) -> Exception 
         return None
     shapes = [tuple(t.shape) for t in tensors]
     if not shapes:
-        return RuntimeError("cat: expected a non-empty list of Tensors.")
+        return ValueError("cat: expected a non-empty list of Tensors.")
     odd = next((i for i, s in enumerate(shapes) if len(s) != len(shapes[0])), None)
     if odd is not None:
         facts = (
@@ -86,7 +86,7 @@ def cat(tensors, dim=0, *, axis=None):
     first = tensors[0] if tensors else None
     if not isinstance(first, Tensor):
         if not tensors:
-            raise RuntimeError("cat: expected a non-empty list of Tensors. Fix: check that something was appended.")
+            raise ValueError("cat: expected a non-empty list of Tensors. Fix: check that something was appended.")
         return join(tensors, dim=dim)
     if not first._data.ndim:
         raise ShapeError(
@@ -210,6 +210,8 @@ def split(input, split_size_or_sections, dim=0):
             raise RuntimeError(f"split: expects split_size be positive, but got split_size={sections}.")
         count = max(1, math.ceil(size / sections)) if sections else 1
         return _pieces(input, [min((i + 1) * sections, size) for i in range(count)], dim)
+    if isinstance(sections, str) or not all(hasattr(n, "__index__") for n in sections):
+        raise TypeError(f"split(): argument 'split_sizes' must be a tuple of ints, not {sections!r}.")
     sections = [int(n) for n in sections]
     if sum(sections) != size or min(sections, default=0) < 0:
         raise RuntimeError(
@@ -330,6 +332,10 @@ def meshgrid(*tensors, indexing="ij"):
 def cartesian_prod(*tensors):
     """All combinations of one element of each vector, one a row, in the order of nested loops."""
     tensors = sizes_of(tensors)
+    if odd := [tuple(t._data.shape) for t in tensors if t._data.ndim != 1]:
+        raise ShapeError(f"cartesian_prod: expects 1-D vectors, but got shape {odd[0]}. Fix: x.flatten().")
+    if len({t._data.dtype for t in tensors}) > 1:
+        raise DtypeError(f"cartesian_prod: expects vectors of one dtype, got {[t._data.dtype.name for t in tensors]}.")
     if len(tensors) == 1:
         return tensors[0]
     return stack([reshape_to(grid, (grid._data.size,)) for grid in meshgrid(*tensors)], 1)
@@ -340,6 +346,8 @@ def combinations(input, r=2, with_replacement=False):
     """All ways to choose `r` elements of a vector, one a row, in the order of ``itertools.combinations``."""
     if input._data.ndim != 1:
         raise RuntimeError(f"combinations: expects a 1-D tensor, but got shape {tuple(input._data.shape)}.")
+    if r < 0:
+        raise RuntimeError(f"combinations: expects a non-negative number, but got r={r}.")
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     chosen = list(choose(range(input._data.size), r))
     if not r:

@@ -19,29 +19,34 @@ __all__ = [
 
 
 # ---- like another tensor ----------------------------------------------------------------------------------------------------
-def _like(input: Tensor, dtype: Any) -> np.dtype:
-    return input._data.dtype if dtype is None else as_dtype(dtype).numpy
+def _like(name: str, input: Tensor, dtype: Any) -> tuple[tuple[int, ...], np.dtype]:
+    """Return the shape and the type to make."""
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}. Fix: tg.tensor(...) first."
+        )
+    return input._data.shape, input._data.dtype if dtype is None else as_dtype(dtype).numpy
 
 
 def zeros_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:  # fmt: skip
     """Make zeros of the shape and type of `input`."""
-    return finish(np.zeros(input._data.shape, _like(input, dtype)), None, device, requires_grad)
+    return finish(np.zeros(*_like("zeros_like", input, dtype)), None, device, requires_grad)
 
 
 def ones_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:  # fmt: skip
     """Make ones of the shape and type of `input`."""
-    return finish(np.ones(input._data.shape, _like(input, dtype)), None, device, requires_grad)
+    return finish(np.ones(*_like("ones_like", input, dtype)), None, device, requires_grad)
 
 
 def empty_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:  # fmt: skip
     """Make an uninitialised tensor of the shape and type of `input`."""
-    return finish(np.empty(input._data.shape, _like(input, dtype)), None, device, requires_grad)
+    return finish(np.empty(*_like("empty_like", input, dtype)), None, device, requires_grad)
 
 
 def full_like(
@@ -49,7 +54,8 @@ def full_like(
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Make copies of a number in the shape and type of `input`."""
-    return finish(np.full(input._data.shape, as_number(fill_value), _like(input, dtype)), None, device, requires_grad)
+    shape, kind = _like("full_like", input, dtype)
+    return finish(np.full(shape, as_number(fill_value), kind), None, device, requires_grad)
 
 
 def _install_new() -> None:

@@ -7,6 +7,7 @@ every order. The public functions with their checks are in :mod:`tinygrad_edu.li
 import numpy as np
 
 from tinygrad_edu.errors import ShapeError, message
+from tinygrad_edu.ops.comparison import refuse_bool
 from tinygrad_edu.ops.diagonal import diagonal, tril
 from tinygrad_edu.ops.matmul import matmul
 from tinygrad_edu.ops.reduction import sum as sum_
@@ -25,6 +26,7 @@ class LinAlgError(RuntimeError):
 @composite
 def trace(input: Tensor) -> Tensor:
     """Sum of the diagonal of a matrix, out = sum over i of input[i, i]."""
+    refuse_bool("trace", input._data)
     if input.ndim != 2:
         raise ShapeError(
             f"trace: expected a matrix, but got tensor with {input.ndim} dimensions, {tuple(input.shape)}."

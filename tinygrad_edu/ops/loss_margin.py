@@ -8,6 +8,7 @@ from tinygrad_edu.errors import ShapeError, ValueRangeError, message
 from tinygrad_edu.ops.activation import logsigmoid
 from tinygrad_edu.ops.comparison import keep
 from tinygrad_edu.ops.distance import pairwise_distance
+from tinygrad_edu.ops.expanding import broadcast_shapes
 from tinygrad_edu.ops.exponential import exp, log1p
 from tinygrad_edu.ops.loss_base import expect_tensors, reduced, reduction_of
 from tinygrad_edu.ops.loss_classes import check_classes, class_pick
@@ -41,7 +42,7 @@ def hinge_embedding_loss(
 
 def keep_where(x: Tensor, mask: Tensor) -> Tensor:
     """Return x where the mask holds and 0 elsewhere, both broadcast against each other."""
-    shape = np.broadcast_shapes(x._data.shape, mask._data.shape)
+    shape = tuple(broadcast_shapes(x._data.shape, mask._data.shape))
     return keep(x if x._data.shape == shape else x.expand(shape), mask)
 
 

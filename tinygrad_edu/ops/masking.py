@@ -1,6 +1,7 @@
 """Choosing by a mask: where, masked_fill, masked_select, nonzero, one_hot."""
 
 import math
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from tinygrad_edu import dtypes
 from tinygrad_edu.errors import DtypeError, ShapeError, message
 from tinygrad_edu.ops import reduction
+from tinygrad_edu.ops.comparison import same_dtypes
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.expanding import broadcast_shapes, expand
 from tinygrad_edu.ops.indexing import advanced_index, index_spread
@@ -120,6 +122,10 @@ def masked_fill(input, mask, value):
     [[1.0, 0.0], [0.5, 0.5]]
     """
     _check_mask("masked_fill", mask)
+    if not isinstance(value, Tensor | Number):
+        raise TypeError(
+            f"masked_fill(): argument 'value' must be a number or a 0-d Tensor, not {type(value).__name__}."
+        )
     if mask._data.ndim > input._data.ndim or mask._data.shape != input._data.shape:
         shape = tuple(broadcast_shapes(input._data.shape, mask._data.shape))
         if shape != input._data.shape:
@@ -154,6 +160,7 @@ def masked_select(input, mask):
 def masked_scatter(input, mask, source):
     """Copy of `input` with the first elements of `source`, in order, where `mask` is True."""
     _check_mask("masked_scatter", mask)
+    same_dtypes("masked_scatter", input._data, source._data)
     shape = tuple(broadcast_shapes(input._data.shape, mask._data.shape))
     mask, input = expand(mask, *shape), expand(input, *shape)
     count = int(np.count_nonzero(mask._data))
@@ -209,6 +216,10 @@ def one_hot(x, /, num_classes=-1):
     if x.dtype != np.int64:
         raise DtypeError(
             f"one_hot is only applicable to index tensor of type int64, got {x.dtype}. Fix: labels.long()."
+        )
+    if num_classes < -1:
+        raise RuntimeError(
+            f"one_hot: Class values must be smaller than num_classes, got {num_classes}. Fix: -1 to count them."
         )
     if not x.size and num_classes < 0:
         raise RuntimeError("one_hot: can not infer total number of classes from empty tensor. Fix: num_classes=10.")

@@ -8,6 +8,7 @@ import numpy as np
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, ValueRangeError, message
 from tinygrad_edu.memory import note_write
+from tinygrad_edu.ops.comparison import need_floats
 from tinygrad_edu.ops.exponential import rsqrt
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import window_mean
@@ -284,6 +285,7 @@ def layer_norm(
     ----------
     .. [1] J. L. Ba et al., "Layer normalization", 2016, arXiv:1607.06450.
     """
+    need_floats("layer_norm", input._data)
     shape = _last_shape(input, normalized_shape, "layer_norm", weight=weight, bias=bias)
     return row_standardize(input, weight, bias, len(shape), eps, Workspace())
 
@@ -355,6 +357,7 @@ def group_norm(
 @composite(method=False)
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Vectors along `dim` divided by their p-norm, or by `eps` where that is larger."""
+    need_floats("normalize", input._data)
     return input / clamp_min(norm_along(input, float(p), dim, True), eps)
 
 

@@ -61,6 +61,8 @@ def pad(input, pad, mode="constant", value=None):
         raise NotImplementedError(
             f"pad: Unrecognised padding mode {mode!r}. Fix: 'constant', 'reflect', 'replicate' or 'circular'."
         )
+    if value:
+        raise RuntimeError(f"pad: Padding mode {mode!r} doesn't take in value argument, got {value}.")
     for dim, (before, after) in enumerate(widths):
         if before or after:
             input = take_rows(input, wrap(_edge_index(mode, input._data.shape[dim], before, after, dim)), dim)

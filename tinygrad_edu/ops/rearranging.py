@@ -21,6 +21,10 @@ def repeat(input, *repeats):
     RuntimeError
         For fewer numbers than dimensions, or negative ones.
     """
+    if not repeats:
+        raise TypeError(
+            "repeat() missing the argument 'repeats'. Fix: one number for each dimension, e.g. x.repeat(2, 1)."
+        )
     times, shape = sizes_of(repeats), tuple(input._data.shape)
     if len(times) < len(shape):
         raise ShapeError(
@@ -41,6 +45,8 @@ def repeat(input, *repeats):
 @composite
 def tile(input, *dims):
     """Like :func:`repeat`, but missing numbers count as 1 on the left."""
+    if not dims:
+        raise TypeError("tile() missing the argument 'dims'. Fix: x.tile(2).")
     times = tuple(sizes_of(dims))
     return repeat(input, (1,) * (input._data.ndim - len(times)) + times)
 
@@ -57,6 +63,8 @@ reverse.derivative(x=lambda g, dims: reverse(g, dims))
 @composite
 def flip(input, *dims):
     """Copy with the order along the dimensions `dims` reversed."""
+    if not dims:
+        raise TypeError("flip() missing the argument 'dims'. Fix: x.flip(0).")
     return reverse(input, normalize_dims(sizes_of(dims), input._data.ndim, "flip") if sizes_of(dims) else ())
 
 
@@ -81,6 +89,8 @@ def roll(x, /, shifts, dims=None):
     """Shift along `dims`, what leaves at the end coming back at the start; without `dims` of the flattened tensor."""
     dims = (dims,) if isinstance(dims, int) else dims
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    if not all(isinstance(shift, int) for shift in shifts):
+        raise TypeError(f"roll(): argument 'shifts' must be int or a tuple of ints, not {shifts}.")
     if not dims:
         if len(shifts) != 1:
             raise RuntimeError(f"roll: without dims one shift is expected, got {len(shifts)}. Fix: roll(shifts, dims).")

@@ -162,7 +162,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
 def mean_along(x, /, dim, keepdim):
     """Mean along `dim` (an int, a tuple, or None for everything); of nothing it is NaN."""
     if x.dtype.kind != "f":
-        raise RuntimeError(
+        raise NotImplementedError(
             f"mean: the input dtype must be floating point, got {dtypes.from_numpy_dtype(x.dtype).name}. Fix: x.float().mean()."
         )
     count = count_along(x.shape, dim)

@@ -68,18 +68,20 @@ def interpolate(
 
 def _target(input: Tensor, size, scale_factor, recompute: bool, spatial: int):
     """Return the output sizes, and the scales that were asked for (None: from the sizes)."""
+    if (size is None) == (scale_factor is None):
+        raise ValueRangeError("interpolate: exactly one of size and scale_factor should be defined")
     if spatial not in (1, 2, 3):
         raise ShapeError(
             f"interpolate: expected input (N, C, ...) with 1 to 3 spatial dimensions, got {tuple(input.shape)}."
         )
-    if (size is None) == (scale_factor is None):
-        raise ValueRangeError("interpolate: exactly one of size and scale_factor should be defined")
     given = size if scale_factor is None else scale_factor
     values = [given] * spatial if isinstance(given, int | float) else list(given)
     if len(values) != spatial:
         raise ValueRangeError(
             f"interpolate: size or scale_factor must have one number per spatial dimension, {spatial} of them, got {given!r}."
         )
+    if scale_factor is None and min(values) <= 0:
+        raise RuntimeError(f"interpolate: Input and output sizes should be greater than 0, got size {given!r}.")
     if scale_factor is None:
         return [int(n) for n in values], [None] * spatial
     sizes = [math.floor(n * s) for n, s in zip(input.shape[2:], values, strict=True)]

@@ -1,12 +1,13 @@
 """Sign, rounding, clamping, and the larger or smaller of two: pieces of straight lines."""
 
 import math
+from numbers import Number
 
 import numpy as np
 
 from tinygrad_edu import dtypes
 from tinygrad_edu.ops.alias import alias
-from tinygrad_edu.ops.comparison import isfinite, isnan, keep, logical_not, refuse_bool, same_dtypes
+from tinygrad_edu.ops.comparison import isfinite, isnan, keep, logical_not, need_floats, refuse_bool, same_dtypes
 from tinygrad_edu.ops.conversion import cast
 from tinygrad_edu.primitive import as_float, composite, primitive
 from tinygrad_edu.quiet import quietly
@@ -83,10 +84,9 @@ def round(x, /, *, decimals=0):
     decimals : int
         Digits to keep after the point; negative ones round to tens, hundreds, ...
     """
-    if x.dtype.kind != "f":
-        return _whole(np.rint, x)
     if decimals == 0:
-        return np.rint(x)
+        return _whole(np.rint, x)
+    need_floats("round", x)
     scale = x.dtype.type(10.0 ** math.fabs(decimals))
     return np.rint(x * scale) / scale if decimals > 0 else np.rint(x / scale) * scale
 
@@ -156,7 +156,9 @@ fmin.derivative(
 
 
 # ---- clamping ---------------------------------------------------------------------------------------------------------------
-@primitive(method=False, elementwise=True, node_name="ClampBackward1", names=("input", "min", "max"))
+@primitive(
+    method=False, elementwise=True, numbers=("low", "high"), node_name="ClampBackward1", names=("input", "min", "max")
+)
 def clamp_between(x, low, high, /):
     """Clamp to bounds that are tensors: min(max(x, low), high). A bound gets the gradient where it decides."""
     return np.minimum(np.maximum(x, low), high)
@@ -169,7 +171,7 @@ clamp_between.derivative(
 )
 
 
-@primitive(method=False, elementwise=True, node_name="ClampBackward0")
+@primitive(method=False, elementwise=True, numbers=("low",), node_name="ClampBackward0")
 def clamp_above(x, low, /):
     """Clamp from below: max(x, low). At equality the gradient goes to x."""
     return np.maximum(x, low)
@@ -178,7 +180,7 @@ def clamp_above(x, low, /):
 clamp_above.derivative(x=lambda g, x, low: keep(g, x >= low), low=lambda g, x, low: keep(g, x < low))
 
 
-@primitive(method=False, elementwise=True, node_name="ClampBackward0")
+@primitive(method=False, elementwise=True, numbers=("high",), node_name="ClampBackward0")
 def clamp_below(x, high, /):
     """Clamp from above: min(x, high). At equality the gradient goes to x."""
     return np.minimum(x, high)
@@ -225,6 +227,11 @@ def clamp(input, min=None, max=None):
     >>> tg.clamp(tg.tensor([-2., 0.5, 3.]), 0, 1).tolist()
     [0.0, 0.5, 1.0]
     """
+    for bound in (min, max):
+        if not (bound is None or isinstance(bound, Tensor | Number)):
+            raise TypeError(
+                f"clamp(): a bound must be a number or a Tensor, not {type(bound).__name__}. Fix: x.clamp(0, 1)."
+            )
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None. Fix: x.clamp(min=0).")
     if not (isinstance(min, Tensor) or isinstance(max, Tensor)):

@@ -1,5 +1,7 @@
 """Writing by index along one dimension: scatter, scatter_add, scatter_reduce, and for whole slices index_add, index_copy, index_fill."""
 
+from numbers import Number
+
 import numpy as np
 
 from tinygrad_edu.ops.dims import normalize_dim
@@ -80,6 +82,8 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None):
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     src = value if src is None else src
+    if not isinstance(src, Tensor | Number):
+        raise TypeError(f"scatter(): argument 'src' must be a Tensor or a number, not {type(src).__name__}.")
     dim = check_along("scatter", input, dim, index, src)
     if isinstance(src, Tensor):
         check_same_type("scatter", input, src)
@@ -189,6 +193,7 @@ def index_fill(input, dim, index, value):
 @composite
 def put(input, index, source, accumulate=False):
     """Copy of `input`, seen as one row, with `source` written (or added) at the positions `index`."""
+    check_same_type("put", input, source)
     size = input._data.size
     flat = index_put(reshape_to(input, (size,)), (index,), reshape_to(source, index._data.shape), accumulate)
     return reshape_to(flat, input._data.shape)

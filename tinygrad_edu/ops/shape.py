@@ -72,7 +72,13 @@ def reshape(input, *shape, **keyword):
     >>> tg.arange(6).reshape(2, -1).tolist()
     [[0, 1, 2], [3, 4, 5]]
     """
-    return reshape_to(input, sizes_of(shape) if shape or not keyword else tuple(keyword["shape"]))
+    if not shape:
+        if "shape" not in keyword:
+            raise TypeError(
+                "reshape() missing the argument 'shape'. Fix: x.reshape(2, -1), or x.reshape(()) for a 0-d tensor."
+            )
+        return reshape_to(input, tuple(keyword["shape"]))
+    return reshape_to(input, sizes_of(shape))
 
 
 @composite
@@ -246,6 +252,8 @@ def permute(input, *dims):
     >>> tg.zeros(8, 28, 28, 3).permute(0, 3, 1, 2).shape       # channels last to channels first
     tinygrad_edu.Size([8, 3, 28, 28])
     """
+    if not dims:
+        raise TypeError("permute() missing the argument 'dims'. Fix: every dimension once, e.g. x.permute(1, 0).")
     dims, ndim = sizes_of(dims), input._data.ndim
     if len(dims) != ndim:
         raise ShapeError(
@@ -261,6 +269,8 @@ def movedim(input, source, destination):
     ndim = input._data.ndim
     from_dims = normalize_dims((source,) if isinstance(source, int) else source, ndim, "movedim")
     to_dims = normalize_dims((destination,) if isinstance(destination, int) else destination, ndim, "movedim")
+    if isinstance(source, int) != isinstance(destination, int):
+        raise TypeError(f"movedim(): expected two ints or two tuples, got {source!r} and {destination!r}.")
     if len(from_dims) != len(to_dims):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({source}) should contain the same number of dims as "

@@ -86,6 +86,10 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     """The k-th smallest element along `dim`, counting from 1; returns (values, indices)."""
     dim = normalize_dim(dim, input._data.ndim, "kthvalue")
     size = input._data.shape[dim] if input._data.ndim else 1
+    if not size:
+        raise IndexError(
+            f"kthvalue(): Expected reduction dim {dim} to have non-zero size, got shape {tuple(input.shape)}."
+        )
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k={k}, length {size}.")
     order = order_of(input._data, dim, False)
@@ -198,6 +202,8 @@ def bincount(input, weights=None, minlength=0):
         raise RuntimeError(
             f"bincount only supports 1-d non-negative integral inputs, got shape {data.shape} of {input.dtype}. Fix: x.flatten().long()."
         )
+    if minlength < 0:
+        raise RuntimeError(f"bincount: minlength should be >= 0, got {minlength}.")
     if weights is None:
         return wrap(np.bincount(data, minlength=minlength).astype(np.int64, copy=False))
     if weights._data.shape != data.shape:
@@ -214,7 +220,9 @@ def histc(input, bins=100, min=0, max=0):
     data = np.asarray(input._data).ravel()
     if data.dtype.kind != "f":
         raise NotImplementedError(f"histc: not implemented for {input.dtype}. Fix: x.float().")
-    low, high = (data.min(), data.max()) if min == max == 0 and data.size else (min, max)
+    if bins < 1:
+        raise RuntimeError(f"histc: bins must be > 0, got {bins}.")
+    low, high = (data.min(), data.max()) if min == max and data.size else (min, max)
     if low == high:
         low, high = low - 1, high + 1
     if low > high:

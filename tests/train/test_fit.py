@@ -117,6 +117,18 @@ def test_the_bar_shows_loss_and_accuracy(capsys, monkeypatch):
     assert "epoch 1/1" in shown and "3/3" in shown and "loss=" in shown and "accuracy=" in shown
 
 
+def test_the_bar_changes_nothing(capsys):
+    losses = []
+    for progress in (False, True):
+        tg.manual_seed(0)
+        model = runs.network()
+        loader = DataLoader(runs.digits(60), batch_size=20, shuffle=True)
+        losses.append(
+            fit(model, loader, F.cross_entropy, optim.SGD(model.parameters(), lr=0.1), progress=progress).loss
+        )
+    assert losses[0] == losses[1]
+
+
 def test_history_in_words_and_by_name(tmp_path):
     history = History([Epoch(1, 0.5, 0.75, 2.0, 0.25, 0.875), Epoch(2, 0.4, 0.8, 2.0, 0.3, 0.9)])
     assert (

@@ -37,7 +37,7 @@ def load_images(name: str, root: Path | None = None, download: bool = True) -> I
 
     if name == "digits":
         parts = [datasets.Digits(train=train) for train in (True, False)]
-        return _images(name, "1,797 real handwritten digits, 8x8, from scikit-learn", parts, scale=16.0)
+        return _images(name, "1,797 real handwritten digits, 8x8, from scikit-learn", parts)
     if name not in NAMES:
         raise ValueError(f"unknown data set {name!r}. Fix: one of {', '.join(NAMES)}.")
     kind = datasets.MNIST if name == "mnist" else datasets.FashionMNIST
@@ -47,12 +47,12 @@ def load_images(name: str, root: Path | None = None, download: bool = True) -> I
         if name == "mnist"
         else "Fashion-MNIST: 70,000 pictures of clothes, 28x28"
     )
-    return _images(name, title, parts, scale=255.0)
+    return _images(name, title, parts)
 
 
-def _images(name: str, title: str, parts: list[Any], scale: float) -> Images:
+def _images(name: str, title: str, parts: list[Any]) -> Images:
     sets = []
     for part in parts:
-        pixels = part.data.float().div(scale)
+        pixels = part.data.float().div(255.0)
         sets.append(TensorDataset(pixels.reshape(pixels.shape[0], 1, *pixels.shape[-2:]), part.targets))
     return Images(name, title, sets[0], sets[1], int(parts[0].data.shape[-1]), tuple(map(str, parts[0].classes)))

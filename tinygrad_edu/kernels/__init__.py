@@ -51,13 +51,11 @@ bce_with_logits_forward = kernel(loss_numpy.bce_with_logits_forward)
 
 batch_norm_forward = kernel(norm_numpy.batch_norm_forward)
 batch_norm_backward = kernel(norm_numpy.batch_norm_backward)
+row_norm_forward = kernel(norm_numpy.row_norm_forward)
+row_norm_backward = kernel(norm_numpy.row_norm_backward)
 
-gru_cell = kernel(recurrent_numpy.gru_cell)
-gru_cell_grad = kernel(recurrent_numpy.gru_cell_grad)
-lstm_cell = kernel(recurrent_numpy.lstm_cell)
-lstm_cell_grad = kernel(recurrent_numpy.lstm_cell_grad)
-rnn_cell = kernel(recurrent_numpy.rnn_cell)
-rnn_cell_grad = kernel(recurrent_numpy.rnn_cell_grad)
+recurrent_forward = kernel(recurrent_numpy.recurrent_forward)
+recurrent_backward = kernel(recurrent_numpy.recurrent_backward)
 
 sgd_step = kernel(optim_numpy.sgd_step)
 adam_step = kernel(optim_numpy.adam_step)
@@ -80,15 +78,11 @@ __all__ = [
     "empty",
     "get_backend",
     "get_num_threads",
-    "gru_cell",
-    "gru_cell_grad",
     "kernel",
     "linear_backward",
     "linear_forward",
     "log_softmax",
     "log_softmax_grad",
-    "lstm_cell",
-    "lstm_cell_grad",
     "matmul",
     "max_pool2d_backward",
     "max_pool2d_forward",
@@ -97,11 +91,11 @@ __all__ = [
     "numba_is_loaded",
     "numba_works",
     "pool_output_hw",
+    "recurrent_backward",
+    "recurrent_forward",
     "relu",
     "relu_grad",
     "rmsprop_step",
-    "rnn_cell",
-    "rnn_cell_grad",
     "set_backend",
     "set_num_threads",
     "sgd_step",

@@ -1,44 +1,117 @@
-"""Time steps of recurrent networks, row by row: what one loop writes is still in the cache for the next."""
+"""All time steps of a recurrent layer in one compiled loop, on several threads: each takes some of the sequences through time."""
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 
 from tinygrad_edu.kernels import recurrent_numpy as twin
+from tinygrad_edu.kernels import threads, vector
+from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.elementwise_numba import exp32, f32, power_of_two
+from tinygrad_edu.kernels.matmul_vector import DEPTH, PANEL, _product
+from tinygrad_edu.kernels.vector import LOOSE_ROWS
+
+CODES = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}
+FEWEST = 8  # sequences that a thread is worth waking for: a tile of the product has about as many rows
+
+usable = functools.cache(vector.usable)
 
 
-def rnn_cell(x, hidden, bias, state, notes, relu: bool) -> None:
-    (_rnn if x.dtype == f32 else twin.rnn_cell)(x, hidden, bias, state, notes, relu)
+def recurrent_forward(x, w, bias, state, steps, kind: str, before, notes, out) -> None:
+    if x.dtype != f32 or not usable():
+        twin.recurrent_forward(x, w, bias, state, steps, kind, before, notes, out)
+        return
+    turned = np.ascontiguousarray(w.T)
+
+    def task(i: int, start: int, stop: int) -> None:
+        hidden, panel, table = _work(stop - start, turned.shape[1])
+        _forward(x, turned, bias, state, steps, CODES[kind], before, notes, out, start, stop, hidden, panel, table)
+
+    threads.run_chunks(task, _shares(x.shape[0], w, state.shape[1]))
 
 
-def rnn_cell_grad(g, notes, da, relu: bool) -> None:
-    _rnn_grad(g, notes, da, relu)
+def recurrent_backward(g, w, running, steps, kind: str, before, notes, dx, da) -> None:
+    if g.dtype != f32 or not usable():
+        twin.recurrent_backward(g, w, running, steps, kind, before, notes, dx, da)
+        return
+    g, w = np.ascontiguousarray(g), np.ascontiguousarray(w)
+
+    def task(i: int, start: int, stop: int) -> None:
+        more, panel, table = _work(stop - start, w.shape[1])
+        _backward(g, w, running, steps, CODES[kind], before, notes, dx, da, start, stop, more, panel, table)
+
+    threads.run_chunks(task, _shares(g.shape[0], w, running.shape[1]))
 
 
-def lstm_cell(x, hidden, bias, state, notes) -> None:
-    (_lstm if x.dtype == f32 else twin.lstm_cell)(x, hidden, bias, state, notes)
+def _shares(rows: int, w: np.ndarray, batch: int) -> list[tuple[int, int]]:
+    """Cut the batch into equal shares, one for each thread that is worth waking."""
+    worth = 2.0 * rows * w.size / threads.PARALLEL_FLOPS
+    pieces = int(max(1, min(threads.get_num_threads(), batch // FEWEST, worth)))
+    return [(batch * i // pieces, batch * (i + 1) // pieces) for i in range(pieces)]
 
 
-def lstm_cell_grad(g, notes, cells, da) -> None:
-    _lstm_grad(g, notes, cells, da)
+def _work(rows: int, columns: int):
+    """Arrays that the products of one thread use."""
+    hidden = scratch("hidden", rows * columns).reshape(rows, columns)
+    return hidden, scratch("panel", DEPTH * PANEL), scratch("steps", DEPTH + rows + LOOSE_ROWS, np.int64)
 
 
-def gru_cell(x, hidden, bias, state, notes) -> None:
-    (_gru if x.dtype == f32 else twin.gru_cell)(x, hidden, bias, state, notes)
+@compiled()
+def _forward(x, turned, bias, state, steps, code, before, notes, out, first, last, hidden, panel, table):
+    """Sequences first to last of the batch, through time."""
+    for s in range(steps.shape[0]):
+        top, stop = steps[s, 0] + first, steps[s, 0] + min(last, steps[s, 1])
+        rows = stop - top
+        if rows <= 0:
+            continue
+        for k in range(state.shape[0]):
+            for r in range(rows):
+                for j in range(state.shape[2]):
+                    before[k, top + r, j] = state[k, first + r, j]
+        _product(before[0, top:stop], turned, hidden, False, False, panel, table, 0, hidden.shape[1], 0, rows)
+        if code == 2:
+            _lstm(x[top:stop], hidden, bias, state, first, notes[top:stop])
+        elif code == 3:
+            _gru(x[top:stop], hidden, bias, state, first, notes[top:stop])
+        else:
+            _rnn(x[top:stop], hidden, bias, state, first, notes[top:stop], code == 1)
+        for r in range(rows):
+            for j in range(state.shape[2]):
+                out[top + r, j] = state[0, first + r, j]
 
 
-def gru_cell_grad(g, notes, before, dx, da) -> None:
-    _gru_grad(g, notes, before, dx, da)
+@compiled()
+def _backward(g, w, running, steps, code, before, notes, dx, da, first, last, more, panel, table):
+    """The same sequences, back through time."""
+    for s in range(steps.shape[0] - 1, -1, -1):
+        top, stop = steps[s, 0] + first, steps[s, 0] + min(last, steps[s, 1])
+        rows = stop - top
+        if rows <= 0:
+            continue
+        for r in range(rows):
+            for j in range(running.shape[2]):
+                running[0, first + r, j] += g[top + r, j]
+        if code == 2:
+            _lstm_grad(running, first, notes[top:stop], before[1, top:stop], da[top:stop])
+        elif code == 3:
+            _gru_grad(running, first, notes[top:stop], before[0, top:stop], dx[top:stop], da[top:stop])
+        else:
+            _rnn_grad(running, first, notes[top:stop], da[top:stop], code == 1)
+        _product(da[top:stop], w, more, False, False, panel, table, 0, more.shape[1], 0, rows)
+        for r in range(rows):
+            for j in range(running.shape[2]):
+                running[0, first + r, j] += more[r, j]
 
 
-@compiled(inline="always")
+@compiled()
 def sigmoid32(x):
     return f32(1) / (f32(1) + exp32(-x))
 
 
-@compiled(inline="always")
+@compiled()
 def tanh32(x):
     """tanh for float32 as -e / (e + 2) with e = exp(-2|x|) - 1, which is computed without cancellation near 0.
 
@@ -61,9 +134,9 @@ def tanh32(x):
 
 
 @compiled()
-def _rnn(x, hidden, bias, state, notes, relu):
+def _rnn(x, hidden, bias, state, first, notes, relu):
     for k in range(x.shape[0]):
-        h, a = state[0, k], notes[k]
+        h, a = state[0, first + k], notes[k]
         for j in range(a.size):
             a[j] = x[k, j] + hidden[k, j] + bias[j]
         if relu:
@@ -77,10 +150,10 @@ def _rnn(x, hidden, bias, state, notes, relu):
 
 
 @compiled()
-def _rnn_grad(g, notes, da, relu):
+def _rnn_grad(g, first, notes, da, relu):
     zero, one = g.dtype.type(0), g.dtype.type(1)
     for k in range(da.shape[0]):
-        slope, y, out = g[0, k], notes[k], da[k]
+        slope, y, out = g[0, first + k], notes[k], da[k]
         if relu:
             for j in range(out.size):
                 out[j] = zero if y[j] <= 0 else slope[j]
@@ -92,17 +165,17 @@ def _rnn_grad(g, notes, da, relu):
 
 
 @compiled()
-def _lstm(x, hidden, bias, state, notes):
+def _lstm(x, hidden, bias, state, first, notes):
     width = state.shape[2]
     for k in range(x.shape[0]):
-        a, h, c = notes[k], state[0, k], state[1, k]
+        a, h, c = notes[k], state[0, first + k], state[1, first + k]
         for j in range(4 * width):
             a[j] = x[k, j] + hidden[k, j] + bias[j]
-        for j in range(2 * width):
-            a[j] = sigmoid32(a[j])
-        for j in range(2 * width, 3 * width):
-            a[j] = tanh32(a[j])
         i, f, g, o, t = a[:width], a[width:], a[2 * width :], a[3 * width :], a[4 * width :]
+        for j in range(2 * width):  # loops that begin at 0 become vector loops: no index can be negative
+            a[j] = sigmoid32(a[j])
+        for j in range(width):
+            g[j] = tanh32(g[j])
         for j in range(width):
             o[j] = sigmoid32(o[j])
         for j in range(width):
@@ -114,11 +187,11 @@ def _lstm(x, hidden, bias, state, notes):
 
 
 @compiled()
-def _lstm_grad(g, notes, cells, da):
+def _lstm_grad(g, first, notes, cells, da):
     zero, one = g.dtype.type(0), g.dtype.type(1)
     width = cells.shape[1]
     for k in range(da.shape[0]):
-        gh, gc, before, a, d = g[0, k], g[1, k], cells[k], notes[k], da[k]
+        gh, gc, before, a, d = g[0, first + k], g[1, first + k], cells[k], notes[k], da[k]
         i, f, n, o, t = a[:width], a[width:], a[2 * width :], a[3 * width :], a[4 * width :]
         di, df, dn, do = d[:width], d[width:], d[2 * width :], d[3 * width :]
         for j in range(width):
@@ -134,10 +207,10 @@ def _lstm_grad(g, notes, cells, da):
 
 
 @compiled()
-def _gru(x, hidden, bias, state, notes):
+def _gru(x, hidden, bias, state, first, notes):
     width = state.shape[2]
     for k in range(x.shape[0]):
-        a, h = notes[k], state[0, k]
+        a, h = notes[k], state[0, first + k]
         for j in range(2 * width):
             a[j] = sigmoid32(x[k, j] + hidden[k, j] + bias[j])
         r, z, n, q = a[:width], a[width:], a[2 * width :], a[3 * width :]
@@ -151,11 +224,11 @@ def _gru(x, hidden, bias, state, notes):
 
 
 @compiled()
-def _gru_grad(g, notes, before, dx, da):
+def _gru_grad(g, first, notes, before, dx, da):
     one = g.dtype.type(1)
     width = before.shape[1]
     for k in range(da.shape[0]):
-        gh, h, a, d, e = g[0, k], before[k], notes[k], dx[k], da[k]
+        gh, h, a, d, e = g[0, first + k], before[k], notes[k], dx[k], da[k]
         r, z, n, q = a[:width], a[width:], a[2 * width :], a[3 * width :]
         for j in range(width):
             change = gh[j] * (one - z[j]) * (one - n[j] * n[j])

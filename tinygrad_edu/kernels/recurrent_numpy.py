@@ -1,7 +1,8 @@
-"""One time step of recurrent networks, all gates at once, and its gradient. Everything is written into arrays of the caller's.
+"""Recurrent networks: through time and back, and the single steps, all gates at once.
 
-A step works on the first B rows of `state`, the running states of all sequences: a batch of sequences of different lengths is sorted
-by length, so that those still running come first. What the gradient will want is written to `notes`.
+Everything is written into arrays of the caller's. A step works on the first B rows of `state`, the running states of all sequences: a
+batch of sequences of different lengths is sorted by length, so that those still running come first. What the gradient will want is
+written to `notes`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,70 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.kernels.elementwise_numpy import sigmoid
+
+
+def recurrent_forward(
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray, state: np.ndarray, steps: np.ndarray, kind: str, before: np.ndarray,
+    notes: np.ndarray, out: np.ndarray,
+) -> None:  # fmt: skip
+    """Take all time steps of a layer, where `hidden` = h w^T in each of them.
+
+    Parameters
+    ----------
+    x : array (rows, gates)
+        What the inputs contribute, step after step.
+    w : array (gates, H)
+    bias : array (gates,)
+    state : array (states, N, H)
+        h, and c for "LSTM"; overwritten with the last ones.
+    steps : array (T, 2) of int
+        First row and number of rows of each step, in the order in which they are taken.
+    kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
+    before : array (states, rows, H)
+        Receives the states before each step.
+    notes : array (rows, notes)
+        See :func:`rnn_cell`, :func:`lstm_cell` and :func:`gru_cell`.
+    out : array (rows, H)
+        Receives h after each step.
+    """
+    cell = {"LSTM": lstm_cell, "GRU": gru_cell}.get(kind, rnn_cell)
+    options = (kind == "RNN_RELU",) if cell is rnn_cell else ()
+    for start, count in steps.tolist():
+        here = slice(start, start + count)
+        before[:, here] = state[:, :count]
+        cell(x[here], state[0, :count] @ w.T, bias, state, notes[here], *options)
+        out[here] = state[0, :count]
+
+
+def recurrent_backward(
+    g: np.ndarray, w: np.ndarray, running: np.ndarray, steps: np.ndarray, kind: str, before: np.ndarray, notes: np.ndarray,
+    dx: np.ndarray, da: np.ndarray,
+) -> None:  # fmt: skip
+    """Go back through time: the gradients of what the inputs and the states contribute to every step.
+
+    Parameters
+    ----------
+    g : array (rows, H)
+        Gradient of `out`.
+    w, steps, kind, before, notes
+        As in :func:`recurrent_forward`.
+    running : array (states, N, H)
+        Gradients of the last states; overwritten with those of the first.
+    dx : array (rows, gates)
+        Receives the gradient of x.
+    da : array (rows, gates)
+        Receives the gradient of `hidden`; the same array as dx unless for "GRU".
+    """
+    for start, count in steps[::-1].tolist():
+        here = slice(start, start + count)
+        running[0, :count] += g[here]
+        if kind == "LSTM":
+            lstm_cell_grad(running, notes[here], before[1, here], da[here])
+        elif kind == "GRU":
+            gru_cell_grad(running, notes[here], before[0, here], dx[here], da[here])
+        else:
+            rnn_cell_grad(running, notes[here], da[here], kind == "RNN_RELU")
+        running[0, :count] += da[here] @ w
 
 
 def rnn_cell(

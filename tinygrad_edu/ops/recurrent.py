@@ -114,36 +114,23 @@ class Kind(NamedTuple):
     ----------
     step, step_grad : callable
         One step in elementary ops, and its derivative.
-    kernel, kernel_grad : callable
-        The same on arrays, in place.
     gates, notes, states : int
-        Widths as multiples of the hidden size: of the input's part, and of what the kernel notes; the number of states.
+        Widths as multiples of the hidden size: of the input's part, and of what the kernels note; the number of states.
     """
 
     step: Callable
     step_grad: Callable
-    kernel: Callable
-    kernel_grad: Callable
     gates: int
     notes: int
     states: int
 
 
 KINDS = {
-    "RNN_TANH": Kind(
-        rnn_step, _rnn_step_grad,
-        lambda *step: kernels.rnn_cell(*step, False), lambda g, notes, before, dx, da: kernels.rnn_cell_grad(g, notes, da, False), 1, 1, 1,
-    ),
-    "RNN_RELU": Kind(
-        relu_step, _relu_step_grad,
-        lambda *step: kernels.rnn_cell(*step, True), lambda g, notes, before, dx, da: kernels.rnn_cell_grad(g, notes, da, True), 1, 1, 1,
-    ),
-    "LSTM": Kind(
-        lstm_step, _lstm_step_grad,
-        kernels.lstm_cell, lambda g, notes, before, dx, da: kernels.lstm_cell_grad(g, notes, before, da), 4, 5, 2,
-    ),
-    "GRU": Kind(gru_step, _gru_step_grad, kernels.gru_cell, kernels.gru_cell_grad, 3, 4, 1),
-}  # fmt: skip
+    "RNN_TANH": Kind(rnn_step, _rnn_step_grad, 1, 1, 1),
+    "RNN_RELU": Kind(relu_step, _relu_step_grad, 1, 1, 1),
+    "LSTM": Kind(lstm_step, _lstm_step_grad, 4, 5, 2),
+    "GRU": Kind(gru_step, _gru_step_grad, 3, 4, 1),
+}
 
 
 # ---- all steps of a layer ---------------------------------------------------------------------------------------------------
@@ -206,30 +193,31 @@ def recurrence(x, w, b, h0, c0=None, /, kind="RNN_TANH", steps=(), notes=None):
     if any(a.dtype != x.dtype for a in arrays):
         raise ValueError("dtype")
     state = np.stack([h0] if c0 is None else [h0, c0])
-    x, turned = np.ascontiguousarray(x), np.ascontiguousarray(w.T)
     notes.before = empty((cell.states, rows, width), x.dtype)
     notes.gates = empty((rows, cell.notes * width), x.dtype)
     out = empty((rows + state.shape[0] * state.shape[1], width), x.dtype)
-    for start, count in steps:
-        here = slice(start, start + count)
-        notes.before[:, here] = state[:, :count]
-        cell.kernel(x[here], kernels.matmul(state[0, :count], turned), b, state, notes.gates[here])
-        out[here] = state[0, :count]
+    kernels.recurrent_forward(
+        np.ascontiguousarray(x),
+        w,
+        np.ascontiguousarray(b),
+        state,
+        np.array(steps),
+        kind,
+        notes.before,
+        notes.gates,
+        out[:rows],
+    )
     out[rows:] = state.reshape(-1, width)
     return out
 
 
 def _on_arrays(g, needs, w, kind, steps, notes):
     """Back through time: the running gradient of the states, step by step; then all weights' gradients in one product."""
-    cell, rows, width, w = KINDS[kind], len(notes.gates), w.shape[1], np.ascontiguousarray(w)
+    cell, rows, width = KINDS[kind], len(notes.gates), w.shape[1]
     running = np.array(g[rows:]).reshape(cell.states, -1, width)
     dx = empty((rows, cell.gates * width), g.dtype)
     da = empty(dx.shape, dx.dtype) if kind == "GRU" else dx
-    for start, count in reversed(steps):
-        here = slice(start, start + count)
-        running[0, :count] += g[here]
-        cell.kernel_grad(running, notes.gates[here], notes.before[-1, here], dx[here], da[here])
-        running[0, :count] += kernels.matmul(da[here], w)
+    kernels.recurrent_backward(g[:rows], w, running, np.array(steps), kind, notes.before, notes.gates, dx, da)
     _, dw, db = kernels.linear_backward(da, notes.before[0], w, None, None, (False, *needs[1:3]))
     return dx, dw, db, running[0], running[1] if cell.states == 2 else None
 

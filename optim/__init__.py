@@ -11,9 +11,13 @@ from tinygrad_edu.optim.adagrad import *  # noqa: F403
 from tinygrad_edu.optim.adam import *  # noqa: F403
 from tinygrad_edu.optim.adamax import *  # noqa: F403
 from tinygrad_edu.optim.asgd import *  # noqa: F403
+from tinygrad_edu.optim.conjugate_gradient import *  # noqa: F403
 from tinygrad_edu.optim.lbfgs import *  # noqa: F403
+from tinygrad_edu.optim.levenberg_marquardt import *  # noqa: F403
 from tinygrad_edu.optim.nadam import *  # noqa: F403
+from tinygrad_edu.optim.newton import *  # noqa: F403
 from tinygrad_edu.optim.optimizer import *  # noqa: F403
+from tinygrad_edu.optim.quasi_newton import *  # noqa: F403
 from tinygrad_edu.optim.radam import *  # noqa: F403
 from tinygrad_edu.optim.rmsprop import *  # noqa: F403
 from tinygrad_edu.optim.rprop import *  # noqa: F403

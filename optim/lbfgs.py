@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.grad_mode import enable_grad
-from tinygrad_edu.memory import note_write
-from tinygrad_edu.optim.line_search import Point, strong_wolfe
-from tinygrad_edu.optim.optimizer import Optimizer, checked_range, gradient_of
+from tinygrad_edu.optim.line_search import Point
+from tinygrad_edu.optim.optimizer import checked_range
+from tinygrad_edu.optim.whole_vector import WholeVector
 
 __all__ = ["LBFGS"]
 
 
-class LBFGS(Optimizer):
+class LBFGS(WholeVector):
     """Quasi-Newton steps from a short history of steps and gradient changes [1]_. For full batches and smooth losses.
 
     Parameters
@@ -46,10 +46,6 @@ class LBFGS(Optimizer):
             "line_search_fn": line_search_fn,
         }  # fmt: skip
         super().__init__(params, defaults)
-        if len(self.param_groups) != 1:
-            raise ValueError(
-                "LBFGS doesn't support per-parameter options (parameter groups). Fix: one list of parameters."
-            )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Improve the parameters by up to `max_iter` iterations.
@@ -63,16 +59,13 @@ class LBFGS(Optimizer):
         -------
         The loss before the first iteration.
         """
-        if closure is None:
-            raise TypeError(
-                "LBFGS.step() needs a closure. Fix: def closure(): optimizer.zero_grad(); loss = ...; loss.backward(); return loss"
-            )
+        closure = self._needs_closure(closure)
         group = self.param_groups[0]
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise RuntimeError(
                 f"LBFGS: only 'strong_wolfe' is supported, got line_search_fn={group['line_search_fn']!r}"
             )
-        state = self.state[group["params"][0]]
+        state = self._memory
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)
         with enable_grad():
@@ -100,8 +93,9 @@ class LBFGS(Optimizer):
             before, used = now.value, 0
             if group["line_search_fn"] == "strong_wolfe":
                 now, used = self._search(
-                    closure, now._replace(t=0.0, slope=slope), state, group, group["max_eval"] - evaluations
-                )
+                    closure, now._replace(t=0.0, slope=slope), d, state["t"], group["tolerance_change"],
+                    group["max_eval"] - evaluations,
+                )  # fmt: skip
                 state["t"] = now.t
                 self._move(now.t, d)
             else:
@@ -144,36 +138,3 @@ class LBFGS(Optimizer):
         for (y, s, ro), share in zip(history, reversed(shares), strict=True):
             d = d + s * (share - float(y @ d) * ro)
         return d
-
-    def _search(
-        self, closure: Callable[[], Any], start: Point, state: dict[str, Any], group: dict[str, Any], most: int
-    ) -> tuple[Point, int]:
-        home, d = [p.array().copy() for p in group["params"]], state["d"]
-
-        def at(t: float) -> Point:
-            self._move(t, d)
-            point = self._evaluate(closure)
-            for p, values in zip(group["params"], home, strict=True):
-                p.array()[...] = values
-            return Point(t, point.value, point.gradient, float(point.gradient @ d))
-
-        return strong_wolfe(at, start, state["t"], np.abs(d).max(), group["tolerance_change"], most)
-
-    def _evaluate(self, closure: Callable[[], Any]) -> Point:
-        with enable_grad():
-            loss = closure()
-        return Point(0.0, float(loss), self._gradient(), 0.0)
-
-    def _gradient(self) -> np.ndarray:
-        """Return all gradients as one vector."""
-        pairs = [(p, gradient_of(p)) for p in self.param_groups[0]["params"]]
-        return np.concatenate([np.zeros(p.numel(), p.array().dtype) if g is None else g.ravel() for p, g in pairs])
-
-    def _move(self, t: float, d: np.ndarray) -> None:
-        """Add t * d to the parameters."""
-        start = 0
-        for p in self.param_groups[0]["params"]:
-            values = p.array()
-            values += t * d[start : start + values.size].reshape(values.shape)
-            note_write(values, "LBFGS.step")
-            start += values.size

@@ -47,7 +47,13 @@ def cubic_minimum(a: Point, b: Point, low: float, high: float) -> float:
 
 
 def strong_wolfe(
-    at: Callable[[float], Point], start: Point, t: float, length: float, tolerance: float, most: int
+    at: Callable[[float], Point],
+    start: Point,
+    t: float,
+    length: float,
+    tolerance: float,
+    most: int,
+    flat_enough: float = FLAT,
 ) -> tuple[Point, int]:
     """Search along a direction.
 
@@ -63,6 +69,8 @@ def strong_wolfe(
         The largest component of the direction; a bracket shorter than `tolerance` in every parameter is not narrowed further.
     most : int
         The largest number of trials after the first.
+    flat_enough : float
+        The factor c2.
 
     Returns
     -------
@@ -73,7 +81,7 @@ def strong_wolfe(
         return point.value > start.value + ENOUGH * point.t * start.slope
 
     def flat(point: Point) -> bool:
-        return abs(point.slope) <= -FLAT * start.slope
+        return abs(point.slope) <= -flat_enough * start.slope
 
     before, point, trials = start, at(t), 0
     while trials < most:

@@ -156,6 +156,8 @@ NORMALIZATION = [
          tolerance=1e-5),
     ours("row_standardize", (one((4, 3, 5)), one((3, 5)), one((3, 5))),
          lambda x, w, b: normalization.row_standardize(x, w, b, 2, 1e-3, Workspace()), tolerance=1e-5),
+    ours("group_standardize", (one((2, 4, 3)), one((4,)), one((4,))),
+         lambda x, w, b: normalization.group_standardize(x, w, b, 2, 1e-3, Workspace()), tolerance=1e-5),
     OpCase("batch_norm", (CHANNELS, AFFINE, AFFINE),
            call=lambda lib, x, w, b: lib.nn.functional.batch_norm(x, None, None, w, b, True), **EXACT),
     OpCase("batch_norm", (CHANNELS,), call=lambda lib, x: lib.nn.functional.batch_norm(x, None, None, training=True), **EXACT),

@@ -162,66 +162,13 @@ def _with_known_statistics(input, running_mean, running_var, weight, bias, eps):
     return input * reshape_to(scale, column) + reshape_to(shift, column)
 
 
-@composite(method=False)
-def instance_norm(
-    input: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Instance normalization [1]_: every channel of every sample by its own statistics, input (N, C, ...).
-
-    References
-    ----------
-    .. [1] D. Ulyanov et al., "Instance normalization", 2016, arXiv:1607.08022.
-    """
-    _check_channels(
-        input, "instance_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
-    if not use_input_stats:
-        if running_mean is None or running_var is None:
-            raise RuntimeError("instance_norm: Expected running_mean and running_var when use_input_stats=False.")
-        return _with_known_statistics(input, running_mean, running_var, weight, bias, eps)
-    n, c, *rest = input.shape
-    size = math.prod(rest)
-    if size == 1:
-        facts = f"Expected more than 1 spatial element when training, got input size {tuple(input.shape)}."
-        raise ValueRangeError(message("E112", "instance_norm", facts, "images larger than 1x1, or layer_norm."))
-    work = Workspace()
-    out = reshape_to(row_standardize(reshape_to(input, (n * c, size)), None, None, 1, eps, work), (n, c, *rest))
-    if running_mean is not None:
-        _move(running_mean, work.mean.reshape(n, c).mean(0), momentum)
-    if running_var is not None:
-        unbiased = (1.0 / work.rstd**2 - eps) * (size / max(1, size - 1))
-        _move(running_var, unbiased.reshape(n, c).mean(0), momentum)
-    return _scale_channels(out, weight, bias)
-
-
-def _scale_channels(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    _, column = _but_channels(out.shape)
-    if weight is not None:
-        out = out * reshape_to(weight, column)
-    return out if bias is None else out + reshape_to(bias, column)
-
-
 # ---- over the features ------------------------------------------------------------------------------------------------------
 @primitive(method=False, names=("input", "weight", "bias"), node_name="NativeLayerNormBackward0")
 def row_standardize(x, w=None, b=None, /, count=1, eps=1e-5, work=None):
-    """(x - mean) / sqrt(var + eps) * w + b with the statistics of the last `count` dimensions."""
+    """(x - mean) / sqrt(var + eps) * w + b with the statistics of the last `count` dimensions; leaves mean and rstd in `work`."""
     rows = x.reshape(math.prod(x.shape[: x.ndim - count]), math.prod(x.shape[x.ndim - count :]))
-    size = x.dtype.type(max(1, rows.shape[1]))
-    work.mean = np.add.reduce(rows, 1, keepdims=True) / size
-    y = rows - work.mean
-    work.rstd = (1.0 / np.sqrt(np.vecdot(y, y)[:, None] / size + eps)).astype(x.dtype)
-    y *= work.rstd
-    if w is not None:
-        y *= w.reshape(-1)
-    if b is not None:
-        y += b.reshape(-1)
+    affine = (None if a is None else a.reshape(1, -1) for a in (w, b))
+    y, work.mean, work.rstd = kernels.row_norm_forward(rows, *affine, eps)
     return y.reshape(x.shape)
 
 
@@ -237,30 +184,21 @@ def _summed_over_rows(g, count):
     return sum_along(g, _first(g, count), False) if len(g.shape) > count else g
 
 
+def _rows_backward(g, needs, x, w, count, work):
+    """The rules below on arrays, with the statistics of the forward pass."""
+    last = x.shape[x.ndim - count :]
+    shape = math.prod(x.shape[: x.ndim - count]), math.prod(last)
+    gx, gw, gb = kernels.row_norm_backward(
+        g.reshape(shape), x.reshape(shape), None if w is None else w.reshape(1, -1), work.mean, work.rstd, (1, shape[1])
+    )
+    return gx.reshape(x.shape), gw.reshape(last), gb.reshape(last)
+
+
 row_standardize.derivative(
     x=lambda g, x, w, count, eps: _standard_slope(g if w is None else g * w, x, _last(x, count), eps),
     w=lambda g, x, count, eps: _summed_over_rows(g * _standard(x, _last(x, count), eps)[0], count),
     b=lambda g, count: _summed_over_rows(g, count),
 )
-
-
-def _rows_backward(g, needs, x, w, count, work):
-    """The rules above on arrays, with the statistics of the forward pass."""
-    shape, rows, last = x.shape, len(work.mean), x.shape[x.ndim - count :]
-    size = x.dtype.type(max(1, math.prod(last)))
-    g, normal = g.reshape(rows, math.prod(last)), (x.reshape(rows, math.prod(last)) - work.mean) * work.rstd
-    gb = np.add.reduce(g, 0).reshape(last) if needs[2] else None
-    gw = np.add.reduce(g * normal, 0).reshape(last) if needs[1] else None
-    if not needs[0]:
-        return None, gw, gb
-    slope = g if w is None else g * w.reshape(-1)
-    normal *= np.vecdot(slope, normal)[:, None] / size
-    gx = slope - np.add.reduce(slope, 1, keepdims=True) / size
-    gx -= normal
-    gx *= work.rstd
-    return gx.reshape(shape), gw, gb
-
-
 row_standardize.derivative_on_arrays(_rows_backward)
 
 
@@ -327,6 +265,44 @@ def rms_norm(
     return out if weight is None else out * weight
 
 
+# ---- over groups of channels ------------------------------------------------------------------------------------------------
+def _as_groups(x, groups):
+    """(N, C, ...) as rows, one for each sample's group of channels."""
+    return x.shape[0] * groups, math.prod(x.shape[1:]) // groups
+
+
+@primitive(method=False, names=("input", "weight", "bias"), node_name="NativeGroupNormBackward0")
+def group_standardize(x, w=None, b=None, /, groups=1, eps=1e-5, work=None):
+    """(x - mean) / sqrt(var + eps) * w + b with the statistics of a sample's group of channels; leaves mean and rstd in `work`."""
+    affine = (None if a is None else a.reshape(groups, -1) for a in (w, b))
+    y, work.mean, work.rstd = kernels.row_norm_forward(x.reshape(_as_groups(x, groups)), *affine, eps)
+    return y.reshape(x.shape)
+
+
+def _group_x(g, x, w, groups, eps):
+    slope = g if w is None else g * reshape_to(w, _but_channels(x.shape)[1])
+    rows = _as_groups(x, groups)
+    return reshape_to(_standard_slope(reshape_to(slope, rows), reshape_to(x, rows), (1,), eps), x.shape)
+
+
+def _group_w(g, x, groups, eps):
+    normal = reshape_to(_standard(reshape_to(x, _as_groups(x, groups)), (1,), eps)[0], x.shape)
+    return sum_along(g * normal, _but_channels(x.shape)[0], False)
+
+
+def _groups_backward(g, needs, x, w, groups, work):
+    """The rules on arrays, with the statistics of the forward pass."""
+    rows, affine = _as_groups(x, groups), (groups, x.shape[1] // groups)
+    gx, gw, gb = kernels.row_norm_backward(
+        g.reshape(rows), x.reshape(rows), None if w is None else w.reshape(affine), work.mean, work.rstd, affine
+    )
+    return gx.reshape(x.shape), gw.reshape(-1), gb.reshape(-1)
+
+
+group_standardize.derivative(x=_group_x, w=_group_w, b=lambda g: sum_along(g, _but_channels(g.shape)[0], False))
+group_standardize.derivative_on_arrays(_groups_backward)
+
+
 @composite(method=False)
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
@@ -349,8 +325,46 @@ def group_norm(
             f"group_norm: Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(shape)} and num_groups={num_groups}."
         )
-    rows = reshape_to(input, (shape[0] * num_groups, shape[1] // num_groups * math.prod(shape[2:])))
-    return _scale_channels(reshape_to(row_standardize(rows, None, None, 1, eps, Workspace()), shape), weight, bias)
+    return group_standardize(input, weight, bias, num_groups, eps, Workspace())
+
+
+@composite(method=False)
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Instance normalization [1]_: every channel of every sample by its own statistics, input (N, C, ...).
+
+    References
+    ----------
+    .. [1] D. Ulyanov et al., "Instance normalization", 2016, arXiv:1607.08022.
+    """
+    _check_channels(
+        input, "instance_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("instance_norm: Expected running_mean and running_var when use_input_stats=False.")
+        return _with_known_statistics(input, running_mean, running_var, weight, bias, eps)
+    n, c, *rest = input.shape
+    size = math.prod(rest)
+    if size == 1:
+        facts = f"Expected more than 1 spatial element when training, got input size {tuple(input.shape)}."
+        raise ValueRangeError(message("E112", "instance_norm", facts, "images larger than 1x1, or layer_norm."))
+    work = Workspace()
+    out = group_standardize(input, weight, bias, c, eps, work)
+    if running_mean is not None:
+        _move(running_mean, work.mean.reshape(n, c).mean(0), momentum)
+    if running_var is not None:
+        unbiased = (1.0 / work.rstd**2 - eps) * (size / max(1, size - 1))
+        _move(running_var, unbiased.reshape(n, c).mean(0), momentum)
+    return out
 
 
 # ---- without statistics of a distribution -----------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ VARIANTS = [
     ("RAdam", {"lr": 0.05, "weight_decay": 0.1, "decoupled_weight_decay": True}),
     ("Rprop", {}),
     ("Rprop", {"lr": 0.1, "etas": (0.4, 1.5), "step_sizes": (1e-3, 0.2)}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.01, "weight_decay": 0.1, "d": 1.5, "beta2_decay": -0.5}),
+    ("Adafactor", {"lr": 0.05, "eps": (1e-4, 1e-2), "maximize": True}),
     ("ASGD", {}),
     ("ASGD", {"lr": 0.1, "lambd": 0.01, "t0": 10, "weight_decay": 0.1}),
 ]
@@ -108,7 +111,7 @@ def test_lbfgs(options):
 
 
 @pytest.mark.parametrize(
-    "name", ["SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD"]
+    "name", ["SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "Adafactor"]
 )
 def test_state_dict_has_torchs_keys_and_continues_the_path(name):
     options = {"momentum": 0.9} if name == "SGD" else {}
@@ -153,3 +156,46 @@ def test_printed_form_and_signature(name):
     assert repr(ours) == repr(theirs)
     mine, their = (inspect.signature(getattr(lib, name)).parameters for lib in (optim, torch.optim))
     assert [(n, p.default) for n, p in mine.items()] == [(n, p.default) for n, p in their.items()]
+
+
+MUON = [
+    {},
+    {"lr": 0.1, "nesterov": False, "adjust_lr_fn": "match_rms_adamw"},
+    {"momentum": 0.5, "weight_decay": 0.3, "ns_steps": 3},
+]
+
+
+@pytest.mark.parametrize("options", MUON)
+@pytest.mark.parametrize("shape", [(3, 4), (9, 5), (6, 6)])
+def test_muon(shape, options):
+    """The iteration rounds to bfloat16 as PyTorch's does, so the paths stay together."""
+    values = np.random.default_rng(1).normal(size=shape)
+    paths = []
+    for lib, optimizers in ((tg, optim), (torch, torch.optim)):
+        w = lib.tensor(values, requires_grad=True)
+        optimizer = optimizers.Muon([w], **options)
+        for _ in range(20):
+            optimizer.zero_grad()
+            lib.tanh(w).pow(2).sum().backward()
+            optimizer.step()
+        paths.append(np.array(w.detach().numpy()))
+        assert set(optimizer.state_dict()["state"][0]) == {"momentum_buffer"}
+    np.testing.assert_allclose(*paths, rtol=1e-12)
+
+
+def test_muon_moves_every_direction_alike():
+    from tinygrad_edu.optim.muon import orthogonalized
+
+    matrix = np.random.default_rng(1).normal(size=(20, 8)) * np.logspace(0, -1, 8)
+    theirs = torch.optim._muon._zeropower_via_newtonschulz(torch.tensor(matrix), (3.4445, -4.775, 2.0315), 5, 1e-7)
+    ours = orthogonalized(matrix, (3.4445, -4.775, 2.0315), 5, 1e-7)
+    np.testing.assert_allclose(ours, theirs.float().numpy(), atol=2**-8)
+    values = np.linalg.svd(ours, compute_uv=False)
+    assert values.min() > 0.6 and values.max() < 1.3
+
+
+def test_muon_takes_matrices_only():
+    with pytest.raises(ValueError, match=r"Muon only supports 2D parameters.*\(3,\).*AdamW"):
+        optim.Muon([tg.zeros(3, requires_grad=True)])
+    with pytest.raises(ValueError, match="Adjust learning rate function x is not supported"):
+        optim.Muon([tg.zeros(3, 2, requires_grad=True)], adjust_lr_fn="x")

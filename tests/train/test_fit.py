@@ -13,7 +13,7 @@ from tests.train import runs
 from tinygrad_edu import nn, optim
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.train import Epoch, History, accuracy, confusion_matrix, evaluate, fit, predict, top_k_accuracy
-from tinygrad_edu.utils.data import DataLoader, TensorDataset
+from tinygrad_edu.utils.data import DataLoader, IterableDataset, TensorDataset
 
 
 def test_fit_is_the_loop_one_writes_by_hand():
@@ -127,6 +127,26 @@ def test_the_bar_changes_nothing(capsys):
             fit(model, loader, F.cross_entropy, optim.SGD(model.parameters(), lr=0.1), progress=progress).loss
         )
     assert losses[0] == losses[1]
+
+
+def test_streams_and_generators_have_no_length(tmp_path, capsys):
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter([(tg.ones(1), tg.ones(1))] * 6)
+
+    class Batches:
+        def __iter__(self):
+            return iter([(tg.ones(2, 1), tg.ones(2, 1))] * 3)
+
+    for loader in (DataLoader(Stream(), batch_size=2), Batches()):
+        tg.manual_seed(0)
+        model = nn.Linear(1, 1)
+        history = fit(
+            model, loader, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1), epochs=2, checkpoint=tmp_path / "run",
+            checkpoint_every=1,
+        )  # fmt: skip
+        assert history.loss[1] < history.loss[0]
+    assert "epoch 2/2: 0batch" in capsys.readouterr().err
 
 
 def test_history_in_words_and_by_name(tmp_path):

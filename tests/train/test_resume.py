@@ -1,5 +1,6 @@
 """A run that was interrupted and taken up again ends with the bits of one that was not."""
 
+import functools
 import os
 import random
 import signal
@@ -17,6 +18,11 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.train import Callback, CSVLog, fit
 from tinygrad_edu.utils.data import DataLoader, TensorDataset
 from tinygrad_edu.utils.serialization import CheckpointError
+
+
+@functools.cache
+def uninterrupted(**options) -> dict:
+    return runs.everything(*runs.run(**options))
 
 
 class Interruption(Exception):
@@ -43,9 +49,9 @@ def same(first: dict, second: dict) -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"workers": 2}, {"generator": True}, {"workers": 1, "generator": True}, {"every": 1}], ids=str
 )
-@pytest.mark.parametrize("batches", [1, 7, 15, 16, 44])
+@pytest.mark.parametrize("batches", [1, 15, 23, 44])
 def test_a_resumed_run_ends_bit_equal(tmp_path, options, batches):
-    whole = runs.everything(*runs.run(**{k: v for k, v in options.items() if k != "every"}))
+    whole = uninterrupted(**{k: v for k, v in options.items() if k != "every"})
     path = tmp_path / "run.safetensors"
     with pytest.raises(Interruption):
         runs.run(path, callbacks=[BreakOff(batches)], **options)
@@ -57,11 +63,11 @@ def test_it_may_be_interrupted_again_and_again(tmp_path):
     for batches in (5, 11, 12, 31, 47):
         with pytest.raises(Interruption):
             runs.run(path, resume=True, callbacks=[BreakOff(batches)])
-    same(runs.everything(*runs.run()), runs.everything(*runs.run(path, resume=True)))
+    same(uninterrupted(), runs.everything(*runs.run(path, resume=True)))
 
 
 def test_writing_checkpoints_changes_nothing(tmp_path):
-    same(runs.everything(*runs.run()), runs.everything(*runs.run(tmp_path / "run.safetensors", every=2)))
+    same(uninterrupted(), runs.everything(*runs.run(tmp_path / "run.safetensors", every=2)))
 
 
 def test_a_finished_run_is_not_trained_again_and_may_be_continued(tmp_path):

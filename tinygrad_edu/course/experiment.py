@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -89,18 +88,16 @@ def perform(
     model = recipe.network()
     optimizer = recipe.optimizer(model.parameters())
     validation = DataLoader(validation_part, batch_size=500) if len(validation_part) else None
-    start = perf_counter()
     history = fit(
         model, training_loader(recipe, train_part), recipe.loss, optimizer, epochs=recipe.epochs, validation_loader=validation,
         scheduler=recipe.schedule and recipe.schedule(optimizer, recipe.epochs), progress=progress, after_epoch=after_epoch,
         **options,
     )  # fmt: skip
-    seconds = perf_counter() - start
     _, accuracy = evaluate(model, DataLoader(test_part, batch_size=500), recipe.loss)
     first, last = history.epochs[0], history.epochs[-1]
     figures = Figures(
-        first.accuracy, first.validation_accuracy, last.accuracy, last.validation_accuracy, accuracy, seconds
-    )
+        first.accuracy, first.validation_accuracy, last.accuracy, last.validation_accuracy, accuracy, sum(history.seconds)
+    )  # fmt: skip
     return Result(recipe, model, history, figures)
 
 

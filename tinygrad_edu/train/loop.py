@@ -138,20 +138,20 @@ class _Run:
             self.batches(place, start, move_bar)
         rate = self.training.optimizer.param_groups[0]["lr"]
         loss, accuracy = place.meter.averages()
-        held_out: tuple = (None, None)
+        held_out_loss = held_out_accuracy = None
         if validation_loader is not None:
-            held_out = evaluate(self.training.model, validation_loader, self.loss_function)
+            held_out_loss, held_out_accuracy = evaluate(self.training.model, validation_loader, self.loss_function)
         if isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step(loss if held_out[0] is None else held_out[0])
+            self.scheduler.step(loss if held_out_loss is None else held_out_loss)
         elif self.scheduler is not None and not self.step_every_batch:
             self.scheduler.step()
-        return Epoch(place.epoch, loss, accuracy, perf_counter() - start, *held_out, rate)
+        return Epoch(place.epoch, loss, accuracy, perf_counter() - start, held_out_loss, held_out_accuracy, rate)
 
     def batches(self, place: Place, start: float, move_bar: Callable[[int, Meter], None]) -> None:
         """Train on the batches of the epoch that are still to come."""
         model, optimizer = self.training.model, self.training.optimizer
         # After the last batch the validation comes first: the file is written when the epoch is finished.
-        last = len(self.file.loader) if hasattr(self.file.loader, "__len__") else 0
+        last = _length(self.file.loader)
         model.train()
         for inputs, targets in self.file.batches_from(place):
             optimizer.zero_grad()
@@ -167,11 +167,8 @@ class _Run:
             for listener in self.listeners:
                 listener.after_batch(self.training, loss)
             if self.checkpoint_every and place.batch % self.checkpoint_every == 0 and place.batch != last:
-                place.now, place.seconds, place.batches = (
-                    self.file.mark(),
-                    perf_counter() - start,
-                    self.training.batches,
-                )
+                place.now, place.seconds = self.file.mark(), perf_counter() - start
+                place.batches = self.training.batches
                 self.file.write(place)
             move_bar(place.batch, place.meter)
 
@@ -184,8 +181,7 @@ def _bar(loader: Any, place: Place, title: str | None) -> Iterator[Callable[[int
         return
     from tqdm.auto import tqdm
 
-    total = len(loader) if hasattr(loader, "__len__") else None
-    with tqdm(total=total, initial=place.batch, desc=title, unit="batch", leave=False) as bar:
+    with tqdm(total=_length(loader), initial=place.batch, desc=title, unit="batch", leave=False) as bar:
 
         def move(batch: int, meter: Meter) -> None:
             if batch % _BAR_EVERY == 1:
@@ -195,6 +191,14 @@ def _bar(loader: Any, place: Place, title: str | None) -> Iterator[Callable[[int
             bar.update()
 
         yield move
+
+
+def _length(loader: Any) -> int | None:
+    """Return the number of batches, or None where nobody knows it, as for a stream."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
 
 
 def _check(

@@ -149,7 +149,7 @@ class MultiheadAttention(Module):
             key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
         causal = is_causal and key_padding_mask is None and not need_weights
         mask = None if causal else self._mask(q, k, attn_mask, key_padding_mask, first)
-        if self.bias_k is not None:
+        if self.bias_k is not None and self.bias_v is not None:
             k, v = self._appended(k, self.bias_k, first), self._appended(v, self.bias_v, first)
         if self.add_zero_attn:
             zero = wrap(np.zeros((1, 1, self.embed_dim), q.array().dtype))

@@ -53,7 +53,7 @@ class UninitializedParameter(Parameter):
 
     def materialize(self, shape: tuple[int, ...], device: Any = None, dtype: Any = None) -> None:
         """Get memory for `shape`, with whatever is in it, and become a Parameter."""
-        self.data = empty(*shape, dtype=self.dtype if dtype is None else dtype, device=device)
+        self.data = empty(*shape, dtype=self.dtype if dtype is None else dtype, device=device)  # type: ignore[misc]
         self.__class__ = Parameter  # type: ignore[assignment]
 
     def _refuse(self, *args: Any) -> NoReturn:

@@ -44,7 +44,7 @@ class RNNBase(Module):
         for number in range(num_layers):
             for suffix in ("", "_reverse") if bidirectional else ("",):
                 width = input_size if number == 0 else out * (1 + bidirectional)
-                shapes = {"weight_ih": (gates, width), "weight_hh": (gates, out)}
+                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (gates, width), "weight_hh": (gates, out)}
                 if bias:
                     shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)}
                 if proj_size:
@@ -58,7 +58,7 @@ class RNNBase(Module):
         name = type(self).__name__
         if self.mode not in KINDS:
             raise ValueError(f"Unrecognized RNN mode: {self.mode}. Fix: one of {', '.join(KINDS)}.")
-        if not isinstance(dropout, numbers.Number) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        if not isinstance(dropout, numbers.Real) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(
                 f"{name}: dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
                 f"got {dropout!r}"
@@ -190,9 +190,9 @@ class RNNBase(Module):
                 f"{name}: hx must be {wanted}, got {type(hx).__name__}. Fix: leave it out to start from zeros."
             )
         for s, width, which in zip(given, widths, ("h_0", "c_0"), strict=False):
-            wanted = (lines, batch, width) if batched else (lines, width)
-            if tuple(s.shape) != wanted:
-                facts = f"Expected hidden size {wanted} for {which}, got {list(s.shape)}: (layers * directions, batch, width)."
+            shape = (lines, batch, width) if batched else (lines, width)
+            if tuple(s.shape) != shape:
+                facts = f"Expected hidden size {shape} for {which}, got {list(s.shape)}: (layers * directions, batch, width)."
                 fix = "leave hx out to start from zeros" + (
                     "; batch_first=True is about the input only." if self.batch_first else "."
                 )
@@ -203,7 +203,8 @@ class RNNBase(Module):
         return tuple(states) if len(states) > 1 else states[0]
 
     def extra_repr(self) -> str:
-        text, usual = f"{self.input_size}, {self.hidden_size}", {"proj_size": 0, "num_layers": 1, "bias": True}
+        text = f"{self.input_size}, {self.hidden_size}"
+        usual: dict[str, Any] = {"proj_size": 0, "num_layers": 1, "bias": True}
         usual |= {"batch_first": False, "dropout": 0.0, "bidirectional": False}
         given = {option: getattr(self, option) for option in usual}
         return ", ".join([text, *(f"{option}={value}" for option, value in given.items() if value != usual[option])])

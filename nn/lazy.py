@@ -207,11 +207,8 @@ class _LazyNorm(_Lazy, _RunningStatistics):
         for name in self._own_scale_and_shift():
             getattr(self, name).materialize((self.num_features,))
         if self.track_running_stats:
-            kind = self.running_mean.dtype
-            self.running_mean, self.running_var = (
-                empty(self.num_features, dtype=kind),
-                empty(self.num_features, dtype=kind),
-            )
+            for name in ("running_mean", "running_var"):
+                setattr(self, name, empty(self.num_features, dtype=getattr(self, name).dtype))
             self.reset_running_stats()
 
 

@@ -9,7 +9,6 @@ References
    speech recognition", 2014, arXiv:1402.1128.
 """
 
-import numbers
 import warnings
 from typing import Any
 
@@ -58,7 +57,7 @@ class RNNBase(Module):
         name = type(self).__name__
         if self.mode not in KINDS:
             raise ValueError(f"Unrecognized RNN mode: {self.mode}. Fix: one of {', '.join(KINDS)}.")
-        if not isinstance(dropout, numbers.Real) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(
                 f"{name}: dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
                 f"got {dropout!r}"

@@ -109,13 +109,13 @@ class RunFile:
                 f"fit: the run in {str(self.path)!r} had {', '.join(sorted(content['parts']))}, this one has "
                 f"{', '.join(sorted(self.parts))}. Fix: the same arguments of fit, or resume=False."
             )
-        for name, part in self.parts.items():
-            part.load_state_dict(content["parts"][name])
         place = Place(**{**content["place"], "meter": Meter(**content["place"]["meter"])})
         if place.now and len(place.now) != len(self.generators):
             raise CheckpointError(
                 f"fit: the run in {str(self.path)!r} drew from {len(place.now)} generators, not as many as this one."
             )
+        for name, part in self.parts.items():
+            part.load_state_dict(content["parts"][name])
         return place
 
     def mark(self) -> list[Tensor]:

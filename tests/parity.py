@@ -76,6 +76,8 @@ def unequal(ours: Any, theirs: Any) -> str | None:
             return f"{ours} against {theirs}"
         return next(filter(None, map(unequal, ours, theirs)), None)
     if not isinstance(theirs, np.ndarray):
+        if isinstance(ours, np.ndarray):
+            return f"an array against {theirs!r}"
         same = ours == theirs or (ours != ours and theirs != theirs)
         return None if same else f"{ours!r} against {theirs!r}"
     if not isinstance(ours, np.ndarray):

@@ -207,6 +207,8 @@ class Primitive:
             if isinstance(a, Tensor) or (a is None and name in self.optional):
                 ready.append(a)
             elif like is not None and name in self.numbers and isinstance(a, int | float | np.number | np.bool):
+                if isinstance(a, bool) and self.before_mixing is not None:
+                    self.before_mixing(like._data, np.bool(a))
                 ready.append(constant(a.item() if isinstance(a, np.generic) else a, self.like_for_numbers(like)))
             elif like is not None and self.elementwise and isinstance(a, np.ndarray):
                 dtypes.from_numpy_dtype(a.dtype)

@@ -245,6 +245,10 @@ def pow(input, exponent):
     kind = exponent.__class__
     if (kind is int or kind is float) and isinstance(input, Tensor):
         if input._data.dtype.kind == "b":
+            if exponent < 0 and kind is int:
+                raise RuntimeError(
+                    "pow: Integers to negative integer powers are not allowed. Fix: x.float() ** exponent."
+                )
             return power(input, exponent)
         return power_of(input if kind is int else as_float(input), exponent)
     if isinstance(input, int | float) and isinstance(exponent, Tensor):

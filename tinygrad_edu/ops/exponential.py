@@ -235,7 +235,7 @@ erfinv.derivative(x=lambda g, out: g * exp(out * out) * (SQRT_PI / 2))
 @quietly
 def lgamma(x, /):
     """Logarithm of the absolute value of the gamma function."""
-    return _special("gammaln", x)
+    return np.where(np.isneginf(x), x.dtype.type(math.inf), _special("gammaln", x))
 
 
 lgamma.derivative(x=lambda g, x: g * digamma(x))

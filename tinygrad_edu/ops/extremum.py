@@ -277,8 +277,8 @@ def mode_position(x, /, dim, keepdim):
     lines = x.reshape(-1, x.shape[-1])
     at = np.empty(len(lines), np.int64)
     for i, line in enumerate(lines):
-        values, counts = np.unique(line, return_counts=True)
-        at[i] = np.flatnonzero(line == values[np.argmax(counts)])[-1]
+        _, which, counts = np.unique(line, return_inverse=True, return_counts=True, equal_nan=False)
+        at[i] = np.flatnonzero(which == np.argmax(counts))[-1]
     at = at.reshape(x.shape[:-1])
     return np.expand_dims(at, dim) if keepdim else at
 

@@ -241,7 +241,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
             raise RuntimeError(
                 f"repeat_interleave: only accepts a 1D vector as repeats, got shape {tuple(input.shape)}."
             )
-        return wrap(np.repeat(np.arange(input._data.size), input._data))
+        return wrap(np.repeat(np.arange(input._data.size, dtype=input._data.dtype), input._data))
     if dim is None:
         input, dim = reshape_to(input, (input._data.size,)), 0
     dim = normalize_dim(dim, input._data.ndim, "repeat_interleave")

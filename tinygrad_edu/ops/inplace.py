@@ -75,11 +75,22 @@ def overwrite(tensor: Tensor, function: Callable, *args: Any, **kwargs: Any) -> 
     check_fits(tensor, result, name)
     if result._data.dtype != memory.dtype:
         result = registry["cast"].function(result, tensor.dtype)
+    if recording and result.node is None and tensor.dtype.is_floating_point:
+        result = without_slope(result, before, *tensors)
     np.copyto(memory, result._data)
     note_write(memory, name)
     if recording and result.node is not None:
         rebind(tensor, result, name)
     return tensor
+
+
+def without_slope(result: Tensor, *operands: Tensor) -> Tensor:
+    """Record a result that has no derivative (``x.eq_(y)``) as one whose derivative is 0: what `x` was made of is cut off."""
+    for operand in operands:
+        if operand._data.dtype == result._data.dtype:
+            nothing = registry["keep"].function(operand, wrap(np.zeros(operand._data.shape, np.bool_)))
+            result = registry["add"].function(nothing, result)
+    return result
 
 
 def refuse_leaf(tensor: Tensor, name: str) -> None:
@@ -126,6 +137,10 @@ def check_fits(tensor: Tensor, result: Tensor, name: str) -> None:
         raise ShapeError(
             f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(result.shape)}. "
             f"Fix: the out-of-place {name[:-1]}."
+        )
+    if name == "float_power_" and result.dtype != tensor.dtype:
+        raise RuntimeError(
+            f"{name}: the operation's result requires dtype float64, the base given has {tensor.dtype.name}. Fix: x.pow_(y)."
         )
     if result.dtype.category > tensor.dtype.category:
         raise RuntimeError(

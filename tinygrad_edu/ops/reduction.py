@@ -260,7 +260,7 @@ def norm_along(x, /, p, dim, keepdim):
         return np.minimum.reduce(size, axes, None, None, keepdim)
     if p == 0:
         return total((x != 0).astype(x.dtype), dim, keepdim)
-    if p == 1:
+    if p == 1 or x.size == 1:
         return total(size, dim, keepdim)
     if p == 2:
         return np.sqrt(total(x * x, dim, keepdim))

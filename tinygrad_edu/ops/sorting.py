@@ -225,6 +225,8 @@ def histc(input, bins=100, min=0, max=0):
     low, high = (data.min(), data.max()) if min == max and data.size else (min, max)
     if low == high:
         low, high = low - 1, high + 1
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise RuntimeError(f"histc: range of [{low}, {high}] is not finite. Fix: min= and max=, or x[x.isfinite()].")
     if low > high:
         raise RuntimeError(f"histc: max must be larger than min, got {min} and {max}.")
     counts = np.histogram(data, bins, (low, high))[0]

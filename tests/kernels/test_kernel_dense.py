@@ -144,6 +144,31 @@ def test_softmax_and_its_logarithm(rows, classes, dtype, seed, poison):
         np.testing.assert_array_equal(kernels.softmax(np.stack([x, x]))[1], kernels.softmax(x))
 
 
+def test_softmax_of_many_rows_and_of_very_long_ones():
+    for shape in ((1000, 10), (300, 33), (3, 5000)):  # several blocks, the last one shorter
+        x, g = 5 * normal(1, *shape), normal(2, *shape)
+        for name in ("softmax", "log_softmax"):
+            y = getattr(loss_numpy, name)(x)
+            close(getattr(kernels, name)(x), y, shape[1])
+            close(getattr(kernels, f"{name}_grad")(g, y), getattr(loss_numpy, f"{name}_grad")(g, y), shape[1])
+
+
+@pytest.mark.parametrize("classes", [3, 20])
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf])
+def test_softmax_loses_no_nan(classes, bad):
+    x = normal(1, 4, classes)
+    x[1, 2] = bad
+    for name in ("softmax", "log_softmax"):
+        y = getattr(kernels, name)(x)
+        assert np.isnan(y[1]).any()
+        assert np.isfinite(y[[0, 2, 3]]).all()
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(np.isnan(y), np.isnan(getattr(loss_numpy, name)(x)))
+    x[1] = -np.inf
+    x[1, 0] = -3e38
+    np.testing.assert_array_equal(kernels.softmax(x)[1], np.eye(classes, dtype=np.float32)[0])
+
+
 @given(st.integers(0, 40), st.sampled_from([1, 2, 10, 33, 100]), dtypes, seeds)
 def test_cross_entropy(count, classes, dtype, seed):
     x, target = 3 * normal(seed, count, classes, dtype=dtype), np.random.default_rng(seed).integers(0, classes, count)

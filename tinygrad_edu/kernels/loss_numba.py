@@ -1,8 +1,8 @@
 """Losses in one call: NumPy needs a pass and an array for every step of the same formulas.
 
-Rows are often short (ten classes), shorter than a vector register is wide. So every exponential is taken over the whole
-array as if it were one long row; only maxima, sums and logarithms go row by row. float64 is left to NumPy, whose
-exponential is the better one there.
+Rows are often short (ten classes), shorter than a vector register is wide. So every exponential is taken over many rows
+as if they were one long row, a block that stays in the cache; only maxima, sums and logarithms go row by row. float64 is
+left to NumPy, whose exponential is the better one there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tinygrad_edu.kernels.compiler import EXACT, REORDER, compiled
 from tinygrad_edu.kernels.elementwise_numba import exp32
 
 f32 = np.float32
+BLOCK = 4096  # elements that are worked on at a time
 
 
 def softmax(x) -> np.ndarray:
@@ -47,7 +48,7 @@ def log_softmax(x) -> np.ndarray:
     if x.dtype != f32 or not x.size:
         return twin.log_softmax(x)
     rows, y = _rows(x)
-    _log_softmax(rows, y, np.empty_like(y))
+    _log_softmax(rows, y)
     return y.reshape(x.shape)
 
 
@@ -84,31 +85,39 @@ def _rows(x):
 
 @compiled()
 def _minus_row_maximum(x, shifted):
+    bits = x.view(np.int32)
     for i in range(x.shape[0]):
         top = x[i, 0]
-        if x.shape[1] < 64:
+        if x.shape[1] < 16:
             for j in range(1, x.shape[1]):
                 top = x[i, j] if x[i, j] > top else top
         else:
-            top = _long_row_maximum(x[i])
+            top = _long_row_maximum(bits[i])
         for j in range(x.shape[1]):
             shifted[i, j] = x[i, j] - top
 
 
-@compiled()
+@compiled(inline="always")
 def _long_row_maximum(row):
-    """Sixteen running maxima side by side, so that the processor compares sixteen pairs at a time."""
-    lanes = row[:16].copy()
-    whole = row.size // 16 * 16
-    for j in range(16, whole, 16):
-        for k in range(16):
-            lanes[k] = row[j + k] if row[j + k] > lanes[k] else lanes[k]
-    top = lanes[0]
-    for value in lanes:
-        top = value if value > top else top
-    for j in range(whole, row.size):
-        top = row[j] if row[j] > top else top
-    return top
+    """The maximum of a row of float32, given as their bits: whole numbers, of which a vector is compared at a time.
+
+    A NaN comes above or below all numbers, by its sign; either way it spoils the row's sum of exponentials later.
+    """
+    top = np.int32(-(2**31))
+    for j in range(row.size):
+        place = _place_in_order(row[j])
+        top = place if place > top else top
+    return _place_in_order(top).view(np.float32)
+
+
+@compiled(inline="always")
+def _place_in_order(bits):
+    """The bits of a float32 as a whole number that is larger when the float32 is; its own inverse.
+
+    Positive ones are in order as they are; of negative ones all bits but the sign are turned around. Numba makes int64 of
+    every result of two int32, which would halve the vectors; hence the conversions.
+    """
+    return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
 
 
 @compiled()
@@ -126,14 +135,22 @@ def _row_sum(row):
     return total
 
 
+@compiled()
+def _block_of_rows(classes):
+    return max(1, BLOCK // classes)
+
+
 @compiled(EXACT)
 def _softmax(x, y):
-    _minus_row_maximum(x, y)
-    _exp_all(y)
-    for i in range(y.shape[0]):
-        inverse = f32(1) / _row_sum(y[i])
-        for j in range(y.shape[1]):
-            y[i, j] *= inverse
+    step = _block_of_rows(x.shape[1])
+    for start in range(0, x.shape[0], step):
+        block = y[start : start + step]
+        _minus_row_maximum(x[start : start + step], block)
+        _exp_all(block)
+        for i in range(block.shape[0]):
+            inverse = f32(1) / _row_sum(block[i])
+            for j in range(block.shape[1]):
+                block[i, j] *= inverse
 
 
 @compiled(REORDER)
@@ -149,23 +166,31 @@ def _softmax_grad(g, y, gx):
 
 @compiled(EXACT)
 def _log_softmax_grad(g, y, gx):
-    gx[:] = y
-    _exp_all(gx)
-    for i in range(y.shape[0]):
-        total = _row_sum(g[i])
-        for j in range(y.shape[1]):
-            gx[i, j] = g[i, j] - gx[i, j] * total
+    step = _block_of_rows(y.shape[1])
+    for start in range(0, y.shape[0], step):
+        block = gx[start : start + step]
+        block[:] = y[start : start + step]
+        _exp_all(block)
+        for i in range(block.shape[0]):
+            row, total = g[start + i], _row_sum(g[start + i])
+            for j in range(block.shape[1]):
+                block[i, j] = row[j] - block[i, j] * total
 
 
 @compiled(EXACT)
-def _log_softmax(x, y, work):
-    _minus_row_maximum(x, y)
-    work[:] = y
-    _exp_all(work)
-    for i in range(y.shape[0]):
-        log = f32(math.log(_row_sum(work[i])))
-        for j in range(y.shape[1]):
-            y[i, j] -= log
+def _log_softmax(x, y):
+    step = _block_of_rows(x.shape[1])
+    work = np.empty((min(step, x.shape[0]), x.shape[1]), f32)
+    for start in range(0, x.shape[0], step):
+        block = y[start : start + step]
+        powers = work[: block.shape[0]]
+        _minus_row_maximum(x[start : start + step], block)
+        powers[:] = block
+        _exp_all(powers)
+        for i in range(block.shape[0]):
+            log = f32(math.log(_row_sum(powers[i])))
+            for j in range(block.shape[1]):
+                block[i, j] -= log
 
 
 @compiled(EXACT)

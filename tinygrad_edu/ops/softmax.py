@@ -34,6 +34,13 @@ def _along_last(name, kernel, x, dim):
     return np.moveaxis(kernel(np.ascontiguousarray(np.moveaxis(x, dim, -1))), -1, dim)
 
 
+def _slope_along_last(kernel, g, out, dim):
+    """Run the kernel of a gradient, which goes along the last dimension, along `dim`."""
+    if dim in (-1, out.ndim - 1) or not out.ndim:
+        return kernel(g.reshape(-1), out.reshape(-1)).reshape(()) if not out.ndim else kernel(g, out)
+    return np.moveaxis(kernel(np.moveaxis(g, dim, -1), np.moveaxis(out, dim, -1)), -1, dim)
+
+
 @primitive(method=False, node_name="SoftmaxBackward0")
 @quietly
 def softmax_along(x, /, dim):
@@ -42,6 +49,7 @@ def softmax_along(x, /, dim):
 
 
 softmax_along.derivative(x=lambda g, out, dim: out * (g - sum_along(g * out, dim, True)))
+softmax_along.derivative_on_arrays(lambda g, needs, out, dim: (_slope_along_last(kernels.softmax_grad, g, out, dim),))
 
 
 @primitive(method=False, node_name="LogSoftmaxBackward0")
@@ -52,6 +60,9 @@ def log_softmax_along(x, /, dim):
 
 
 log_softmax_along.derivative(x=lambda g, out, dim: g - exp(out) * sum_along(g, dim, True))
+log_softmax_along.derivative_on_arrays(
+    lambda g, needs, out, dim: (_slope_along_last(kernels.log_softmax_grad, g, out, dim),)
+)
 
 
 def _implicit_dim(name, input):

@@ -14,6 +14,7 @@ from tinygrad_edu.kernels import (
     optim_numpy,
     pool_numpy,
     recurrent_numpy,
+    rows_numpy,
 )
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.conv_numpy import conv_output_hw
@@ -54,6 +55,8 @@ batch_norm_backward = kernel(norm_numpy.batch_norm_backward)
 row_norm_forward = kernel(norm_numpy.row_norm_forward)
 row_norm_backward = kernel(norm_numpy.row_norm_backward)
 
+add_rows = kernel(rows_numpy.add_rows)
+
 recurrent_forward = kernel(recurrent_numpy.recurrent_forward)
 recurrent_backward = kernel(recurrent_numpy.recurrent_backward)
 
@@ -63,6 +66,7 @@ rmsprop_step = kernel(optim_numpy.rmsprop_step)
 
 __all__ = [
     "adam_step",
+    "add_rows",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
     "backend",

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tinygrad_edu import kernels
 from tinygrad_edu.errors import DtypeError, IndexOutOfRangeError, ShapeError, message
 from tinygrad_edu.memory import note_write
-from tinygrad_edu.ops.accumulate import add_rows
 from tinygrad_edu.ops.comparison import keep
 from tinygrad_edu.ops.gathering import gather
 from tinygrad_edu.primitive import composite, primitive
@@ -23,7 +23,7 @@ def rows_of(w, /, ids, padding_idx=None):
 def add_to_rows(y, /, ids, count, padding_idx=None):
     """w[r, :] = sum of y[..., :] over the places where ids[...] is r; the row `padding_idx` stays zero. The adjoint of `rows_of`."""
     flat = np.ravel(ids)
-    w = add_rows(y.reshape(flat.size, y.shape[-1]), flat, count)
+    w = kernels.add_rows(y.reshape(flat.size, y.shape[-1]), flat, count)
     if padding_idx is not None:
         w[padding_idx] = 0
     return w

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import kernels
 from tinygrad_edu.errors import DtypeError, IndexOutOfRangeError, ShapeError, message
-from tinygrad_edu.ops.accumulate import add_rows
 from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.expanding import expand
 from tinygrad_edu.ops.indexing import getitem
@@ -173,7 +173,7 @@ def put_rows(x, index, /, dim, length):
     """Zeros with `length` positions along `dim`, the slices of `x` added at `index`: the adjoint of :func:`take_rows`."""
     front = np.moveaxis(x, dim, 0)
     rest = front.shape[1:]
-    out = add_rows(front.reshape(len(front), int(np.prod(rest))), index, length)
+    out = kernels.add_rows(front.reshape(len(front), int(np.prod(rest))), index, length)
     return np.moveaxis(out.reshape(length, *rest), 0, dim)
 
 

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import memory
+from tinygrad_edu import kernels, memory
 from tinygrad_edu.errors import DtypeError
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.ops import reduction
-from tinygrad_edu.ops.accumulate import add_rows
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.index_keys import check_bounds, is_plain, split_key
@@ -74,7 +73,7 @@ def index_spread(x, /, shape, key):
     fronts, sides = [shape[d] for d in dims], [shape[d] for d in rest]
     rows = np.ravel_multi_index([a.ravel() % max(n, 1) for a, n in zip(arrays, fronts, strict=True)], fronts)
     values = x.reshape(arrays[0].size, int(np.prod(sides)))
-    out = add_rows(values, rows, int(np.prod(fronts))).reshape(fronts + sides)
+    out = kernels.add_rows(values, rows, int(np.prod(fronts))).reshape(fronts + sides)
     return np.moveaxis(out, range(len(dims)), dims)
 
 

@@ -127,6 +127,13 @@ def _exp_all(x):
         flat[k] = exp32(flat[k])
 
 
+@compiled()
+def _exp_into(powers, x):
+    flat, source = powers.reshape(powers.size), x.reshape(x.size)
+    for k in range(flat.size):
+        flat[k] = exp32(source[k])
+
+
 @compiled(REORDER)
 def _row_sum(row):
     total = row.dtype.type(0)
@@ -169,8 +176,7 @@ def _log_softmax_grad(g, y, gx):
     step = _block_of_rows(y.shape[1])
     for start in range(0, y.shape[0], step):
         block = gx[start : start + step]
-        block[:] = y[start : start + step]
-        _exp_all(block)
+        _exp_into(block, y[start : start + step])
         for i in range(block.shape[0]):
             row, total = g[start + i], _row_sum(g[start + i])
             for j in range(block.shape[1]):
@@ -185,8 +191,7 @@ def _log_softmax(x, y):
         block = y[start : start + step]
         powers = work[: block.shape[0]]
         _minus_row_maximum(x[start : start + step], block)
-        powers[:] = block
-        _exp_all(powers)
+        _exp_into(powers, block)
         for i in range(block.shape[0]):
             log = f32(math.log(_row_sum(powers[i])))
             for j in range(block.shape[1]):

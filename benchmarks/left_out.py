@@ -25,7 +25,7 @@ LEFT_OUT = {
     "its event files are written by another program": ("torch.utils.tensorboard",),
     "quantized numbers": ("torch.quantization", "torch.ao", "torch.nn.quantized", "torch.nn.qat", "torch.nn.intrinsic"),
     "Python's own profilers show the NumPy calls": (
-        "torch.profiler", "torch.autograd.profiler", "torch.utils.bottleneck", "torch.utils.benchmark",
+        "torch.utils.bottleneck", "torch.utils.benchmark",
     ),
     "there is no GPU here": (
         "torch.cuda.Event", "torch.cuda.Stream", "torch.cuda.stream", "torch.cuda.current_stream", "torch.cuda.memory",

@@ -15,10 +15,11 @@ __all__ = ["Conversions"]
 class Conversions:
     """The conversion methods of a Module."""
 
-    def _apply(self, fn: Callable[[Tensor], Tensor]) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Put ``fn(tensor)`` in the place of every parameter's data, its gradient, and every buffer."""
         done = set()
-        for module in self.modules():  # type: ignore[attr-defined]
+        modules: Any = self.modules() if recurse else (self,)  # type: ignore[attr-defined]
+        for module in modules:
             for _, parameter in module._own("parameter"):
                 if parameter not in done:
                     done.add(parameter)
@@ -86,6 +87,11 @@ class Conversions:
     def type(self, dst_type: Any) -> Self:
         """Convert all floating-point parameters and buffers to `dst_type`."""
         return self._to_dtype(dtypes.as_dtype(dst_type))
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Give every parameter and buffer fresh memory with arbitrary values, to be filled by a state dict or ``nn.init``."""
+        require_cpu(device)
+        return self._apply(lambda tensor: wrap(np.empty_like(tensor.array())), recurse)
 
     def cpu(self) -> Self:
         """Return the module: it is on the CPU."""

@@ -4,6 +4,9 @@ Everything is defined in :mod:`tinygrad_edu.ops`; here it is collected, and acti
 the result over the input.
 """
 
+import warnings
+from typing import Any
+
 from tinygrad_edu.ops import activation
 from tinygrad_edu.ops.activation import (
     gelu,
@@ -199,6 +202,7 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",
+    "upsample",
 ]  # fmt: skip
 
 
@@ -316,3 +320,14 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """The function :func:`threshold`, in place."""
     return overwrite(input, activation.threshold, threshold, value)
+
+
+# ---- an old name ------------------------------------------------------------------------------------------------------------
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """The old name of :func:`interpolate`; deprecated."""
+    warnings.warn(
+        "`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", UserWarning, stacklevel=2
+    )
+    return interpolate(input, size, scale_factor, mode, align_corners)

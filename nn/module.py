@@ -363,6 +363,14 @@ class Module(Conversions):
         """Call ``hook(module, grad_input, grad_output)`` when the gradient has passed; what it returns replaces grad_input."""
         return hooks.register(self, "after_backward", hook, prepend)
 
+    def register_backward_hook(self, hook: Callable) -> HookHandle:
+        """The deprecated form of :meth:`register_full_backward_hook`, and here the same.
+
+        PyTorch's old hook shows as `grad_input` what enters the last operation inside the module, whatever that is; here it is always
+        the gradients of the module's own inputs. `grad_output` is the same in both.
+        """
+        return self.register_full_backward_hook(hook)
+
     # ---- printing ---------------------------------------------------------------------------------------------------------
     def _get_name(self) -> str:
         return type(self).__name__

@@ -31,7 +31,7 @@ LAYERS = [
     ["ops"],
     ["linalg", "matrices", "autograd", "distributions", "settings", "testing"],
     ["accelerator", "amp", "backends", "cuda"],
-    ["nn", "func"],
+    ["nn", "func", "profiler"],
     ["optim"],
     ["utils", "visualize", "datasets"],
     ["train", "model_check"],

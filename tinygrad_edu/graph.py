@@ -77,11 +77,14 @@ class Leaf(Node):
     ----------
     total : ndarray, Tensor or None
         What ``tensor.grad`` shows; wrapped as a Tensor when it is first looked at.
+    after : list or None
+        Functions ``hook(tensor)`` run when a gradient has been added.
     """
 
-    __slots__ = ("_variable", "total")
+    __slots__ = ("_variable", "after", "total")
 
     total: Any
+    after: list[Callable] | None
 
     is_leaf = True
 
@@ -91,7 +94,7 @@ class Leaf(Node):
         self.saved = ()
         self.shapes = None
         self.number = 0  # older than any operation
-        self.grad = self.mark = self.hooks = self.total = None
+        self.grad = self.mark = self.hooks = self.total = self.after = None
         self.owned = False
         self._variable = weakref.ref(tensor)  # weak: a tensor and its leaf must die without the garbage collector
 

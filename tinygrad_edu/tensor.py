@@ -11,6 +11,7 @@ from tinygrad_edu.device import CPU, device
 from tinygrad_edu.dtypes import dtype
 from tinygrad_edu.engine import backpropagate
 from tinygrad_edu.errors import DtypeError, GraphError, ShapeError, message
+from tinygrad_edu.grad_mode import set_grad_enabled
 from tinygrad_edu.graph import HookHandle, Leaf, Node, add_hook
 from tinygrad_edu.memory import note_write, version
 from tinygrad_edu.mistakes import no_graph, notice_summed_losses, warn_of_no_gradient
@@ -349,6 +350,31 @@ class Tensor(Operations):
 
         return add_hook(self.node, on_gradient)
 
+    def register_post_accumulate_grad_hook(self, hook: Callable[["Tensor"], None]) -> HookHandle:
+        """Call ``hook(tensor)`` when backward has added to this leaf's ``.grad``, for example to step and free it at once.
+
+        >>> import tinygrad_edu as tg
+        >>> w = tg.tensor([1., 2.], requires_grad=True)
+        >>> handle = w.register_post_accumulate_grad_hook(lambda w: print(w.grad.tolist()))
+        >>> w.sum().backward()
+        [1.0, 1.0]
+        """
+        leaf = self.node
+        if leaf is None:
+            raise GraphError(
+                "register_post_accumulate_grad_hook: cannot register a hook on a tensor that doesn't require gradient"
+            )
+        if not leaf.is_leaf:
+            raise GraphError(
+                "register_post_accumulate_grad_hook: post accumulate grad hooks cannot be registered on non-leaf tensors"
+            )
+        if not callable(hook):
+            raise TypeError(f"register_post_accumulate_grad_hook: a hook must be callable, got {type(hook).__name__}")
+        if leaf.after is None:
+            leaf.after = []
+        leaf.after.append(hook)
+        return HookHandle(leaf.after, hook)
+
     def backward(
         self,
         gradient: "Tensor | None" = None,
@@ -572,3 +598,7 @@ def deposit(leaf: Leaf, gradient: Any, owned: bool) -> None:
             leaf.total = total + wrap(gradient)
     else:
         leaf.total = total + gradient
+    if leaf.after and (variable := leaf.variable) is not None:
+        with set_grad_enabled(gradient.__class__ is Tensor):  # a recorded backward pass
+            for hook in tuple(leaf.after):
+                hook(variable)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.autograd.graph import Packed, packed
 from tinygrad_edu.engine import add
 from tinygrad_edu.errors import GraphError, ShapeError, message
 from tinygrad_edu.grad_mode import mode, no_grad
@@ -60,7 +61,9 @@ class FunctionCtx:
                 restored.append(None)
                 continue
             array, parent, number = saved
-            if self._node is not None:
+            if isinstance(array, Packed):
+                array = array.restore()
+            elif self._node is not None:
                 check_unchanged(array, self._node, "a saved tensor")
             if (
                 number is not None and self._node is not None
@@ -235,18 +238,19 @@ class Function:
                 out.node = own
             else:
                 outputs[number] = wrap(out._data, own)
-        ctx._saved = [cls._note_saved(t, args, originals) for t in ctx._to_save]
+        ctx._saved = [cls._note_saved(t, args, originals, node) for t in ctx._to_save]
         ctx._to_save = ctx.dirty = ctx.non_differentiable = ()
         return outputs
 
     @staticmethod
-    def _note_saved(tensor: Tensor | None, args: tuple, outputs: list) -> tuple | None:
+    def _note_saved(tensor: Tensor | None, args: tuple, outputs: list, node: Node) -> tuple | None:
         if tensor is None:
             return None
+        value = packed(tensor._data, node)
         for number, out in enumerate(outputs):
             if tensor is out and not any(tensor is a for a in args):
-                return tensor._data, None, number
-        return tensor._data, tensor.node, None
+                return value, None, number
+        return value, tensor.node, None
 
 
 def once_differentiable(backward: Callable) -> Callable:

@@ -1,6 +1,7 @@
 """The networks of the course, ready to train: a multilayer perceptron, the course's CNN, and LeNet-5."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tinygrad_edu.nn.activation import ReLU, Sigmoid, Tanh
 from tinygrad_edu.nn.container import Sequential
@@ -46,7 +47,7 @@ class MLP(Sequential):
         if activation not in _ACTIVATIONS:
             raise ValueError(f"MLP: unknown activation {activation!r}. Fix: one of {', '.join(_ACTIVATIONS)}.")
         super().__init__(Flatten())
-        for number, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+        for number, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
             self.add_module(f"fc{number}", Linear(fan_in, fan_out))
             if number < len(sizes) - 1:
                 self.add_module(f"{activation}{number}", _ACTIVATIONS[activation]())

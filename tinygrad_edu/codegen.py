@@ -166,9 +166,9 @@ def record_source(op: "Primitive") -> str:
             put(f"        {data[a]} = {optional}{public}._data")
         if len(op.mixes) > 1:
             mixed = " is ".join(f"{data[a]}.dtype" for a in op.mixes)
-            names = ", ".join(public for public, a in zip(publics, own, strict=True) if a in op.mixes)
+            mixing = ", ".join(public for public, a in zip(publics, own, strict=True) if a in op.mixes)
             put(f"        if not ({mixed}):")
-            put(f"            {names} = promoted({names})")
+            put(f"            {mixing} = promoted({mixing})")
             put("            " + "; ".join(f"{data[a]} = {publics[own.index(a)]}._data" for a in op.mixes))
     if op.view:  # a NumPy number has no memory to share: give it some
         put(f"        if {data[own[0]]}.__class__ is not ndarray: {data[own[0]]} = {publics[0]}.array()")

@@ -18,7 +18,7 @@ class AnomalyError(GraphError):
     """NaN or infinity where there was none before."""
 
 
-class detect_anomaly:  # noqa: N801 - PyTorch's name
+class detect_anomaly:
     """Check every operation in the block, and every step of backward, for NaN and infinity.
 
     PyTorch looks at the backward pass only; here the forward pass is checked too, and the message names the operation, the line of
@@ -100,7 +100,7 @@ class detect_anomaly:  # noqa: N801 - PyTorch's name
         )
 
 
-class set_detect_anomaly(detect_anomaly):  # noqa: N801 - PyTorch's name
+class set_detect_anomaly(detect_anomaly):
     """As a context, :class:`detect_anomaly` that can be switched by a flag."""
 
     def __init__(self, mode: bool, check_nan: bool = True):

@@ -20,8 +20,8 @@ def as_sizes(value: int | Sequence[int], count: int, op: str, argument: str, lea
     if len(sizes) == 1:
         sizes *= count
     if len(sizes) != count or not all(isinstance(size, int) for size in sizes):
-        kind = TypeError if len(sizes) == count else ShapeError
-        raise kind(f"{op}(): argument '{argument}' must be an int or {count} ints, got {value!r}.")
+        error = TypeError if len(sizes) == count else ShapeError
+        raise error(f"{op}(): argument '{argument}' must be an int or {count} ints, got {value!r}.")
     if min(sizes) < least:
         kind = "non-positive" if least == 1 else "negative"
         raise RuntimeError(

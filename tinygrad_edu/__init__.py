@@ -88,7 +88,7 @@ from tinygrad_edu.ops.shape import (
 )
 from tinygrad_edu.ops.softmax import log_softmax, softmax
 from tinygrad_edu.ops.sorting import (
-    argsort, bincount, bucketize, histc, kthvalue, msort, searchsorted, sort, topk, unique, unique_consecutive,
+    argsort, bincount, bucketize, histc, histogram, kthvalue, msort, searchsorted, sort, topk, unique, unique_consecutive,
 )
 from tinygrad_edu.ops.storage import Storage
 from tinygrad_edu.ops.trigonometric import (
@@ -108,7 +108,8 @@ _inplace.install()  # now that every op is declared
 
 # Loaded when first asked for, so that `import tinygrad_edu` stays quick.
 _MODULES = frozenset({
-    "accelerator", "amp", "backends", "cuda", "datasets", "distributions", "func", "linalg", "nn", "optim", "testing", "train", "utils", "visualize",
+    "accelerator", "amp", "backends", "cuda", "datasets", "distributions", "func", "linalg", "nn", "optim", "profiler",
+    "testing", "train", "utils", "visualize",
 })
 _FROM = {
     "autocast": "amp", "load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary",
@@ -159,7 +160,7 @@ __all__ = [
     "feature_dropout", "finfo", "fix", "flatten", "flip", "fliplr", "flipud", "float", "float16", "float32",
     "float64", "float_power", "floor", "floor_divide", "fmax", "fmin", "fmod", "fork_rng", "frac", "from_numpy",
     "full", "full_like", "gather", "ge", "ger", "get_default_dtype", "get_rng_state", "greater", "greater_equal",
-    "group_norm", "gt", "half", "hardshrink", "heaviside", "hinge_embedding_loss", "histc", "hsplit", "hstack",
+    "group_norm", "gt", "half", "hardshrink", "heaviside", "hinge_embedding_loss", "histc", "histogram", "hsplit", "hstack",
     "hypot", "iinfo", "index_add", "index_copy", "index_fill", "index_put", "index_select", "inf", "inference_mode",
     "initial_seed", "inner", "instance_norm", "int", "int16", "int32", "int64", "int8", "is_complex",
     "is_floating_point", "is_grad_enabled", "is_inference_mode_enabled", "is_tensor", "isclose", "isfinite", "isinf",

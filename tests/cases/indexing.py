@@ -205,6 +205,8 @@ SORTED = [
     OpCase("bincount", (Arg(shapes=((7,),), kind="int", low=0, high=4), Arg(shapes=((7,),), grad=False)), order=0),
     OpCase("histc", (Arg(shapes=((9,), (2, 5)), grad=False),), {"bins": 4}, order=0),
     OpCase("histc", (Arg(shapes=((9,),), grad=False),), {"bins": 4, "min": -1, "max": 1}, order=0),
+    OpCase("histogram", (Arg(shapes=((9,), (2, 5)), grad=False),), {"bins": 4}, order=0),
+    OpCase("histogram", (Arg(shapes=((9,),), grad=False),), {"bins": 3, "range": (-1.0, 1.0), "density": True}, order=0),
 ]  # fmt: skip
 
 CASES = [*KEYS, *INDEXED, *ALONG, *ROWS, *MASKS, *DIAGONALS, *SORTED]

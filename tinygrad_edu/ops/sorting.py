@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.dtypes import from_numpy_dtype
 from tinygrad_edu.errors import message
+from tinygrad_edu.ops.creation import linspace
 from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.gathering import take_along
 from tinygrad_edu.ops.shape import squeeze
@@ -13,12 +15,13 @@ from tinygrad_edu.primitive import composite
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
-    "argsort", "bincount", "bucketize", "histc", "kthvalue", "msort", "searchsorted", "sort", "topk", "unique", "unique_consecutive",
+    "argsort", "bincount", "bucketize", "histc", "histogram", "kthvalue", "msort", "searchsorted", "sort", "topk", "unique", "unique_consecutive",
 ]  # fmt: skip
 
 SortResult = namedtuple("SortResult", ["values", "indices"])
 TopkResult = namedtuple("TopkResult", ["values", "indices"])
 KthvalueResult = namedtuple("KthvalueResult", ["values", "indices"])
+HistogramResult = namedtuple("HistogramResult", ["hist", "bin_edges"])
 
 
 def order_of(data: Any, dim: int, descending: bool) -> np.ndarray:
@@ -231,3 +234,71 @@ def histc(input, bins=100, min=0, max=0):
         raise RuntimeError(f"histc: max must be larger than min, got {min} and {max}.")
     counts = np.histogram(data, bins, (low, high))[0]
     return wrap(counts.astype(data.dtype))
+
+
+@composite
+def histogram(input, bins=100, *, range=None, weight=None, density=False):
+    """How many elements lie in each interval; returns (hist, bin_edges), one edge more than counts. Not differentiable.
+
+    Parameters
+    ----------
+    bins : int or Tensor
+        How many equal intervals, or their edges, ascending. The last interval includes its right edge.
+    range : (float, float), optional
+        The outer edges of equal intervals; by default the smallest and the largest element.
+    weight : Tensor, optional
+        Of the input's shape: what each element counts.
+    density : bool
+        Divide by the sum and by the widths, so that the area is 1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> hist, edges = tg.histogram(tg.tensor([0., 1., 1., 2.]), 2)
+    >>> hist.tolist(), edges.tolist()
+    ([1.0, 3.0], [0.0, 1.0, 2.0])
+    """
+    data = np.asarray(input._data).ravel()
+    if data.dtype.kind != "f" or (data.size and data.itemsize < 4):
+        raise NotImplementedError(f"histogram: not implemented for {input.dtype}. Fix: x.float().")
+    edges = _given_edges(input, bins, range) if isinstance(bins, Tensor) else _equal_edges(data, bins, range)
+    amounts = None
+    if weight is not None:
+        if weight._data.shape != input._data.shape or weight._data.dtype != data.dtype:
+            raise RuntimeError(
+                f"histogram: weight should have the shape and dtype of input, {tuple(input.shape)} of {input.dtype}, "
+                f"got {tuple(weight.shape)} of {weight.dtype}."
+            )
+        amounts = np.asarray(weight._data).ravel()
+    place = np.searchsorted(edges, data, "right") - 1
+    place[data == edges[-1]] = len(edges) - 2
+    inside = (data >= edges[0]) & (data <= edges[-1])
+    sums = np.bincount(place[inside], None if amounts is None else amounts[inside], len(edges) - 1)
+    counts = sums[: len(edges) - 1].astype(data.dtype)
+    return HistogramResult(wrap(counts / counts.sum() / np.diff(edges) if density else counts), wrap(edges))
+
+
+def _given_edges(input: Tensor, bins: Tensor, limits: Any) -> np.ndarray:
+    edges = bins.array()
+    if limits is not None:
+        raise TypeError("histogram: range is for a number of bins; here bins are the edges. Fix: leave out range.")
+    if edges.ndim != 1 or edges.size < 2:
+        raise RuntimeError(f"histogram: bins tensor should have one dimension and 2 or more edges, got {edges.shape}.")
+    if bins.dtype is not input.dtype:
+        raise RuntimeError(f"histogram: input and bins should have the same dtype, got {input.dtype} and {bins.dtype}.")
+    if (np.diff(edges) < 0).any():
+        raise RuntimeError(f"histogram: bins must be ascending, got {edges.tolist()}. Fix: bins.sort().values.")
+    return edges.copy()
+
+
+def _equal_edges(data: np.ndarray, bins: int, limits: Any) -> np.ndarray:
+    if bins < 1:
+        raise RuntimeError(f"histogram: bins must be > 0, but got {bins}.")
+    low, high = limits if limits is not None else (data.min(), data.max()) if data.size else (0.0, 1.0)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise RuntimeError(f"histogram: the range [{low}, {high}] is not finite. Fix: range=(low, high).")
+    if low > high:
+        raise RuntimeError(f"histogram: min should not exceed max, but got min {low} max {high}.")
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return np.asarray(linspace(float(low), float(high), bins + 1, dtype=from_numpy_dtype(data.dtype))._data)

@@ -1,7 +1,9 @@
 """Neural networks: modules with weights, the layers made of them, and the functions and starting values they use."""
 
 if __name__ != "tinygrad_edu.nn":
-    raise ImportError(f"this folder is the package tinygrad_edu.nn, not {__name__}. Fix: import tinygrad_edu.nn, not nn.")
+    raise ImportError(
+        f"this folder is the package tinygrad_edu.nn, not {__name__}. Fix: import tinygrad_edu.nn, not nn."
+    )
 
 from tinygrad_edu.nn import course as course
 from tinygrad_edu.nn import functional as functional

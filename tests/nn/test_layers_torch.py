@@ -94,7 +94,10 @@ def test_every_layer_has_a_case():
     containers = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
     elsewhere = {"CTCLoss", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}  # need inputs of their own: below
     recurrent = {"RNNBase", "RNN", "LSTM", "GRU", "RNNCellBase", "RNNCell", "LSTMCell", "GRUCell"}  # see test_recurrent
-    attention = {"MultiheadAttention", *(n for n in layers if n.startswith("Transformer"))}  # test_attention, test_transformer
+    attention = {
+        "MultiheadAttention",
+        *(n for n in layers if n.startswith("Transformer")),
+    }  # test_attention, test_transformer
     lazy = {"DataParallel", *(n for n in layers if n.startswith("Lazy"))}  # test_lazy
     assert layers - containers - elsewhere - recurrent - attention - lazy == {case.name for case in CASES}
 

@@ -35,7 +35,7 @@ from tinygrad_edu.ops.comparison import (
 from tinygrad_edu.ops.conversion import clone, is_complex, is_floating_point, numel
 from tinygrad_edu.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from tinygrad_edu.ops.creation import (
-    arange, as_tensor, asarray, empty, eye, from_numpy, full, linspace, logspace, ones, range, scalar_tensor, tensor,
+    arange, as_tensor, asarray, empty, eye, from_dlpack, from_numpy, full, linspace, logspace, ones, range, scalar_tensor, tensor,
     zeros,
 )
 from tinygrad_edu.ops.cumulative import cummax, cummin, cumprod, cumsum, diff, logcumsumexp, prod
@@ -158,7 +158,7 @@ __all__ = [
     "dropout", "dsplit", "dstack", "dtype", "e", "einsum", "embedding", "embedding_bag", "empty", "empty_like",
     "enable_grad", "eq", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "eye", "feature_alpha_dropout",
     "feature_dropout", "finfo", "fix", "flatten", "flip", "fliplr", "flipud", "float", "float16", "float32",
-    "float64", "float_power", "floor", "floor_divide", "fmax", "fmin", "fmod", "fork_rng", "frac", "from_numpy",
+    "float64", "float_power", "floor", "floor_divide", "fmax", "fmin", "fmod", "fork_rng", "frac", "from_dlpack", "from_numpy",
     "full", "full_like", "gather", "ge", "ger", "get_default_dtype", "get_rng_state", "greater", "greater_equal",
     "group_norm", "gt", "half", "hardshrink", "heaviside", "hinge_embedding_loss", "histc", "histogram", "hsplit", "hstack",
     "hypot", "iinfo", "index_add", "index_copy", "index_fill", "index_put", "index_select", "inf", "inference_mode",

@@ -240,3 +240,23 @@ def test_to_takes_types_places_and_tensors():
     assert x.type("torch.DoubleTensor").dtype is tg.float64
     with pytest.raises(TypeError, match="dtype"):
         x.type("Nonsense")
+
+
+def test_dlpack_both_ways_shares_memory():
+    array = np.arange(6.0).reshape(2, 3)
+    t = tg.from_dlpack(array)
+    array[0, 0] = 9.0
+    assert t[0, 0].item() == 9.0
+    assert np.shares_memory(np.from_dlpack(t), array)
+    assert tg.from_dlpack(t).tolist() == t.tolist()
+    with pytest.raises(TypeError, match="__dlpack__"):
+        tg.from_dlpack([1, 2])
+
+
+def test_dlpack_with_torch():
+    torch = pytest.importorskip("torch")
+    theirs = torch.arange(4.0)
+    ours = tg.from_dlpack(theirs)
+    theirs[0] = 7.0
+    assert ours.tolist() == [7.0, 1.0, 2.0, 3.0]
+    assert torch.from_dlpack(tg.ones(2)).tolist() == [1.0, 1.0]

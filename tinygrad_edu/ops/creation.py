@@ -15,7 +15,7 @@ from tinygrad_edu.ops.shape import sizes_of
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "eye", "from_numpy", "full", "linspace", "logspace", "ones", "range", "scalar_tensor", "tensor",
+    "arange", "as_tensor", "asarray", "empty", "eye", "from_dlpack", "from_numpy", "full", "linspace", "logspace", "ones", "range", "scalar_tensor", "tensor",
     "zeros",
 ]  # fmt: skip
 
@@ -195,6 +195,23 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
         from_numpy_dtype(ndarray.dtype)
         raise TypeError(f"from_numpy: an array of foreign byte order, {ndarray.dtype}. Fix: array.astype(np.float32).")
     return wrap(ndarray)
+
+
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """Make a tensor that shares the memory of another library's array, through the DLPack protocol.
+
+    Raises
+    ------
+    TypeError
+        If it does not speak the protocol.
+    """
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise TypeError(
+            f"from_dlpack: expected an array with __dlpack__, got {type(ext_tensor).__name__}. Fix: tg.tensor(data)."
+        )
+    array = np.from_dlpack(ext_tensor)
+    from_numpy_dtype(array.dtype)
+    return wrap(array)
 
 
 def scalar_tensor(value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

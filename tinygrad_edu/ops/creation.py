@@ -15,7 +15,8 @@ from tinygrad_edu.ops.shape import sizes_of
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "eye", "from_dlpack", "from_numpy", "full", "linspace", "logspace", "ones", "range", "scalar_tensor", "tensor",
+    "arange", "as_tensor", "asarray", "empty", "eye", "from_dlpack", "from_numpy", "full", "linspace",
+    "logspace", "ones", "range", "scalar_tensor", "tensor",
     "zeros",
 ]  # fmt: skip
 

@@ -121,7 +121,8 @@ def test_the_list(capsys):
     assert [line.split()[0] for line in lines] == list(RECIPES)
 
 
-def test_arguments_that_are_wrong(tmp_path, capsys):
+def test_arguments_that_are_wrong(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("TINYGRAD_EDU_DATA", raising=False)
     with pytest.raises(SystemExit):
         main(["course", "E99"])
     capsys.readouterr()

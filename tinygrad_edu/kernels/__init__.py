@@ -100,6 +100,8 @@ __all__ = [
     "relu",
     "relu_grad",
     "rmsprop_step",
+    "row_norm_backward",
+    "row_norm_forward",
     "set_backend",
     "set_num_threads",
     "sgd_step",

@@ -96,8 +96,8 @@ def readings(node: Node, call: Call | None) -> dict[str, Any]:
         }
     for name, value in zip(op.arguments, call.values, strict=True):
         values[name] = value
-        if value is not None:
-            values[f"{name}_shape"], values[f"{name}_dtype"] = value.shape, value.dtype
+        values[f"{name}_shape"] = None if value is None else value.shape
+        values[f"{name}_dtype"] = None if value is None else value.dtype
     return values
 
 

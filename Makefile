@@ -32,7 +32,7 @@ $(VENV)/.ready-dev: $(READY)
 	@touch $@
 
 $(VENV)/.ready-oracle: $(VENV)/.ready-dev
-	$(if $(ORACLE),$(BIN)/python -m pip install -qq "torch==2.13.0")
+	$(if $(ORACLE),$(BIN)/python -m pip install -qq --editable ".[$(ORACLE)]")
 	@touch $@
 
 $(VENV)/.ready-peers: $(VENV)/.ready-oracle

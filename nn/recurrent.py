@@ -142,7 +142,7 @@ class RNNBase(Module):
 
     def _direction(self, index: int, rows: Tensor, states: list[Tensor], steps: tuple) -> list[Tensor]:
         """Run one layer in one direction: one product for the inputs of all steps, then step by step."""
-        w_ih, w_hh, *rest = (self.__dict__[name] for name in self._names[index])
+        w_ih, w_hh, *rest = (getattr(self, name) for name in self._names[index])
         b_ih, b_hh = rest[:2] if self.bias else (None, zeros(w_hh.shape[0], like=w_hh))
         x = F.linear(rows, w_ih, b_ih)
         if self.proj_size:
@@ -157,7 +157,7 @@ class RNNBase(Module):
                 f"{name}: Expected input to be 2D or 3D, got {x.ndim}D tensor instead, of shape {tuple(x.shape)}. "
                 f"Fix: {self._layout()}, or (T, {self.input_size}) for a single sequence."
             )
-        weight = self.__dict__[self._names[0][0]]
+        weight = getattr(self, self._names[0][0])
         if x.dtype != weight.dtype:
             raise ValueError(
                 f"{name}: RNN input dtype ({x.dtype}) does not match weight dtype ({weight.dtype}). "

@@ -145,6 +145,8 @@ def _taken_over(key: str, value: Any, p: Tensor) -> Any:
     """Return a copy of a state's entry: step counts as integers, arrays of the parameter's shape in its type."""
     if key == "step":
         return int(value)
+    if isinstance(value, list):  # a history: L-BFGS goes on writing into its own
+        return [_taken_over("", each, p) for each in value]
     if not hasattr(value, "__array__"):
         return value
     array = np.asarray(value).copy()

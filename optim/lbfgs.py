@@ -9,6 +9,7 @@ from tinygrad_edu.grad_mode import enable_grad
 from tinygrad_edu.optim.line_search import Point
 from tinygrad_edu.optim.optimizer import checked_range
 from tinygrad_edu.optim.whole_vector import WholeVector
+from tinygrad_edu.tensor import wrap
 
 __all__ = ["LBFGS"]
 
@@ -82,8 +83,8 @@ class LBFGS(WholeVector):
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
             self._remember(now.gradient, state, group["history_size"])
-            d = state["d"] = self._direction(now.gradient, state)
-            state["prev_flat_grad"], state["prev_loss"] = now.gradient, now.value
+            d = self._direction(now.gradient, state)
+            state["d"], state["prev_flat_grad"], state["prev_loss"] = wrap(d), wrap(now.gradient), now.value
             state["t"] = group["lr"]
             if state["n_iter"] == 1:
                 state["t"] *= min(1.0, 1.0 / float(np.abs(now.gradient).sum()))
@@ -117,10 +118,10 @@ class LBFGS(WholeVector):
         if state["n_iter"] == 1:
             state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
             return
-        y, s = gradient - state["prev_flat_grad"], state["d"] * state["t"]
+        y, s = gradient - state["prev_flat_grad"].array(), state["d"].array() * state["t"]
         curvature = float(y @ s)
         if curvature > 1e-10:
-            for name, value in (("old_dirs", y), ("old_stps", s), ("ro", 1.0 / curvature)):
+            for name, value in (("old_dirs", wrap(y)), ("old_stps", wrap(s)), ("ro", 1.0 / curvature)):
                 state[name].append(value)
                 del state[name][:-size]
             state["H_diag"] = curvature / float(y @ y)
@@ -128,7 +129,8 @@ class LBFGS(WholeVector):
     @staticmethod
     def _direction(gradient: np.ndarray, state: dict[str, Any]) -> np.ndarray:
         """Return minus the gradient times the inverse Hessian that the history implies, by two loops over it."""
-        history = list(zip(state["old_dirs"], state["old_stps"], state["ro"], strict=True))
+        pairs = zip(state["old_dirs"], state["old_stps"], state["ro"], strict=True)
+        history = [(y.array(), s.array(), ro) for y, s, ro in pairs]
         d, shares = -gradient, []
         for y, s, ro in reversed(history):
             share = float(s @ d) * ro

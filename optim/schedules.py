@@ -97,6 +97,11 @@ class MultiStepLR(LRScheduler):
         reached = bisect_right(sorted(self.milestones.elements()), self.last_epoch)
         return [base * self.gamma**reached for base in self.base_lrs]
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state that ``state_dict()`` returned; a file gives the milestones back as an ordinary dict."""
+        super().load_state_dict(state_dict)
+        self.milestones = Counter({int(epoch): times for epoch, times in state_dict["milestones"].items()})
+
 
 class ConstantLR(LRScheduler):
     """lr = base * factor for the first total_iters epochs, then base."""

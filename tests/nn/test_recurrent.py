@@ -295,3 +295,23 @@ def test_errors(make, error, text):
 def test_dropout_of_a_single_layer_is_noticed():
     with pytest.warns(UserWarning, match="non-zero dropout expects num_layers greater than 1"):
         nn.GRU(4, 5, dropout=0.5)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("name", ["weight_hh_l0", "weight_ih_l1_reverse"])
+def test_a_parametrized_weight_is_used(kind, name):
+    """The layer computes with the parametrized weight, and the gradient reaches what it is made of."""
+    torch = pytest.importorskip("torch")
+    x, results = np.random.default_rng(0).normal(size=(4, 2, 3)), []
+    for lib in (tg, torch):
+        lib.manual_seed(0)
+        layer = getattr(lib.nn, kind)(3, 4, num_layers=2, bidirectional=True).to(lib.float64)
+        lib.nn.utils.parametrizations.weight_norm(layer, name)
+        with lib.no_grad():
+            layer.parametrizations[name].original0 *= 1.5
+        out, _ = layer(lib.tensor(x))
+        (out * out).sum().backward()
+        parts = layer.parametrizations[name]
+        results.append([np.array(t.detach().numpy()) for t in (out, parts.original0.grad, parts.original1.grad)])
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)

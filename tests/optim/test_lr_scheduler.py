@@ -108,8 +108,9 @@ def test_plateau(options):
     np.testing.assert_allclose(seen[0], seen[1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("through", ["file", "copy"])
 @pytest.mark.parametrize(("name", "args", "kwargs"), CASES)
-def test_a_saved_state_continues(name, args, kwargs):
+def test_a_saved_state_continues(name, args, kwargs, through, tmp_path):
     def make(optimizer):
         return getattr(optim.lr_scheduler, name)(optimizer, *args, **kwargs)
 
@@ -122,7 +123,8 @@ def test_a_saved_state_continues(name, args, kwargs):
     optimizer = optimizer_of(tg, optim)
     scheduler = make(optimizer)
     advance(optimizer, scheduler, 5)
-    state = copy.deepcopy((optimizer.state_dict(), scheduler.state_dict()))
+    state = (optimizer.state_dict(), scheduler.state_dict())
+    state = copy.deepcopy(state) if through == "copy" else tg.load(tg.save(state, tmp_path / "state.safetensors"))
     expected = advance(optimizer, scheduler, 5)
     second = optimizer_of(tg, optim)
     resumed = make(second)

@@ -112,7 +112,13 @@ def test_every_optimizer(tmp_path, kind):
 
 SCHEDULES = {
     "step": lambda o: optim.lr_scheduler.StepLR(o, 1, gamma=0.5),
+    "steps": lambda o: optim.lr_scheduler.MultiStepLR(o, [1, 2, 2], gamma=0.5),
     "function": lambda o: optim.lr_scheduler.LambdaLR(o, lambda epoch: 0.9**epoch),
+    "factors": lambda o: optim.lr_scheduler.MultiplicativeLR(o, lambda epoch: 0.9),
+    "constant": lambda o: optim.lr_scheduler.ConstantLR(o, total_iters=2),
+    "linear": lambda o: optim.lr_scheduler.LinearLR(o, total_iters=2),
+    "exponential": lambda o: optim.lr_scheduler.ExponentialLR(o, 0.7),
+    "polynomial": lambda o: optim.lr_scheduler.PolynomialLR(o, total_iters=4, power=2.0),
     "plateau": lambda o: optim.lr_scheduler.ReduceLROnPlateau(o, patience=0, threshold=10.0),
     "warm-up": lambda o: optim.lr_scheduler.SequentialLR(
         o, [optim.lr_scheduler.LinearLR(o), optim.lr_scheduler.ExponentialLR(o, 0.7)], milestones=[1]
@@ -121,8 +127,21 @@ SCHEDULES = {
         [optim.lr_scheduler.ConstantLR(o), optim.lr_scheduler.ExponentialLR(o, 0.7)]
     ),
     "cosine": lambda o: optim.lr_scheduler.CosineAnnealingLR(o, T_max=3),
+    "restarts": lambda o: optim.lr_scheduler.CosineAnnealingWarmRestarts(o, T_0=2),
     "cycle": lambda o: optim.lr_scheduler.CyclicLR(o, 0.01, 0.1),
+    "one cycle": lambda o: optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=4),
 }
+
+
+def test_every_schedule_is_among_them():
+    def kinds(scheduler) -> set[str]:
+        parts = getattr(scheduler, "_schedulers", ())
+        return {type(scheduler).__name__}.union(*map(kinds, parts))
+
+    tried = set().union(*(kinds(make(optim.SGD([tg.zeros(1, requires_grad=True)]))) for make in SCHEDULES.values()))
+    base = optim.lr_scheduler.LRScheduler
+    public = {n for n, kind in vars(optim.lr_scheduler).items() if isinstance(kind, type) and issubclass(kind, base)}
+    assert public - {"LRScheduler", "_LRScheduler"} == tried
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -75,7 +75,7 @@ def cosine(optimizer: Any, epochs: int) -> Any:
 
 def after_passes_2_5_8_12(optimizer: Any, epochs: int) -> Any:
     """Lower the rate where LeCun et al. did, by about as much."""
-    return optim.lr_scheduler.LambdaLR(optimizer, lambda done: 0.4 ** sum(done >= passes for passes in (2, 5, 8, 12)))
+    return optim.lr_scheduler.MultiStepLR(optimizer, milestones=[2, 5, 8, 12], gamma=0.4)
 
 
 E1 = Recipe(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.memory import note_write
+from tinygrad_edu.quiet import quietly
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
@@ -22,6 +23,7 @@ def _gradients(parameters: Any) -> list[np.ndarray]:
     return [p.grad.array() for p in parameters if p.grad is not None]
 
 
+@quietly
 def _norm(arrays: list[np.ndarray], p: float, error_if_nonfinite: bool) -> Any:
     """Return the p-norm of all elements together, as the norm of the arrays' norms."""
     if not arrays:
@@ -101,6 +103,7 @@ def clip_grads_with_norm_(
     _shrink(_gradients(parameters), float(max_norm), total_norm.array())
 
 
+@quietly
 def _shrink(gradients: list[np.ndarray], max_norm: float, total: Any) -> None:
     factor = np.minimum(max_norm / (total + 1e-6), 1.0)
     for g in gradients:

@@ -55,6 +55,7 @@ PRODUCTS = [
         call=lambda lib, x, w, b: lib.nn.functional.linear(x, w, b), reference=lambda x, w, b: x @ w.T + b,
     ),
     OpCase("linear", args([(4, 3), (3,), (2, 0, 3)], [(5, 3)] * 3), call=lambda lib, x, w: lib.nn.functional.linear(x, w)),
+    OpCase("linear", args([(4, 3), (3,), (0, 3)], [(3,)] * 3), call=lambda lib, x, w: lib.nn.functional.linear(x, w)),
     OpCase("trace", args([(3, 3), (3, 4), (2, 1)]), call=lambda lib, x: x.trace(), reference=np.trace),
 ]  # fmt: skip
 

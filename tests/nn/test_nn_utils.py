@@ -1,5 +1,7 @@
 """nn.utils against PyTorch's: clipping, parameters as a vector, folding batch norm away."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,15 @@ def test_folding_batch_norm(affine):
     both.eval()
     fused = nn.utils.fuse_linear_bn_eval(linear, norm)
     np.testing.assert_allclose(fused(x).detach().numpy(), both(x).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_that_overflow_do_as_in_torch_without_a_warning_from_numpy():
+    results = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for lib in (tg, torch):
+            p = lib.nn.Parameter(lib.ones(4))
+            p.grad = lib.tensor([1e30, -2e30, float("inf"), 0.0])
+            norm = lib.nn.utils.clip_grad_norm_([p], 1.0)
+            results.append([norm.item(), *p.grad.tolist(), lib.norm(lib.full((3,), 1e30)).item()])
+    np.testing.assert_array_equal(*results)

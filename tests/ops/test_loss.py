@@ -184,10 +184,14 @@ def test_nan_in_the_logits_shows():
     assert math.isnan(F.cross_entropy(x, classes(0, 1, 2, 0)).item())
 
 
-def test_class_numbers_may_be_any_integer_type():
-    wanted = F.cross_entropy(LOGITS, classes(0, 1, 2, 0)).item()
-    for dtype in (tg.int32, tg.uint8):
-        assert F.cross_entropy(LOGITS, classes(0, 1, 2, 0).to(dtype)).item() == wanted
+def test_class_numbers_are_int64_or_uint8():
+    ids = classes(0, 1, 2, 0)
+    assert F.cross_entropy(LOGITS, ids.byte()).item() == F.cross_entropy(LOGITS, ids).item()
+    for dtype in (tg.int32, tg.int16, tg.bool):
+        for loss in (F.cross_entropy, F.nll_loss):
+            text = refusal(RuntimeError, lambda loss=loss, dtype=dtype: loss(LOGITS, ids.to(dtype)))
+            assert f"the target is {dtype.name}" in text
+            assert "target.long()" in text
 
 
 def test_one_hot_probabilities_equal_class_numbers():

@@ -49,7 +49,8 @@ def max_pool2d_forward(
     index : int32 array (N, C, OH, OW)
         Position of the maximum in its own flattened image, row * W + column.
     """
-    values, rows, columns = _windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
+    lowest = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
+    values, rows, columns = _windows(x, kernel, stride, padding, dilation, ceil_mode, lowest)
     n, c, oh, ow = values.shape[:4]
     count = kernel[0] * kernel[1]
     values = values.reshape(n, c, oh, ow, count)

@@ -100,7 +100,7 @@ def explain_target(op: str, input: Tensor, target: Tensor) -> None:
     if op == "cross_entropy":
         forms += f", or probabilities ({input.dtype.name}) of shape {x}"
     kind = target._data.dtype.kind
-    if kind in "iu" and t == wanted:
+    if target.dtype.name in ("int64", "uint8") and t == wanted:
         return
     facts = f"the target is {target.dtype.name} of shape {t}; for an input of shape {x} it is {forms}."
     if t == x and len(x) > 1:
@@ -108,7 +108,7 @@ def explain_target(op: str, input: Tensor, target: Tensor) -> None:
         error: type[Exception] = ShapeError
     elif len(t) == len(wanted) + 1 and t[-1] == 1 and t[:-1] == wanted:
         fix, error = f"target.squeeze({len(t) - 1}){'' if kind in 'iu' else '.long()'}.", ShapeError
-    elif kind not in "iu" and t == wanted:
+    elif t == wanted:
         fix, error = "target.long().", DtypeError
     elif t and wanted and t[0] != wanted[0]:
         facts = f"Expected input batch_size ({x[0]}) to match target batch_size ({t[0]}); " + facts
@@ -216,6 +216,7 @@ def _is_plain(x, t, ignore_index: int) -> bool:
         and t.ndim == 1
         and len(t) == len(x)
         and t.dtype.kind == "i"
+        and t.dtype.itemsize == 8
         and x.dtype.kind == "f"
         and not 0 <= ignore_index < x.shape[1]
     )

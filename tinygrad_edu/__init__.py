@@ -113,6 +113,7 @@ _MODULES = frozenset({
 })
 _FROM = {
     "autocast": "amp", "load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary",
+    "backend": "kernels", "get_backend": "kernels",
     "vmap": "autograd.vmap", "check": "model_check", "detect_anomaly": "autograd", "explain": "lessons",
     **dict.fromkeys((
         "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",

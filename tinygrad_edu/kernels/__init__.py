@@ -1,7 +1,7 @@
 """Kernels: the arithmetic that NumPy alone does slowly. Arrays in, arrays out; nothing here knows of Tensors.
 
 Each public kernel exists as a NumPy twin that explains it (``*_numpy.py``) and as a Numba version that is fast
-(``*_numba.py``); `set_backend` chooses between them, and everything works without Numba. Importing this package loads
+(``*_numba.py``); `backend` chooses between them, and everything works without Numba. Importing this package loads
 neither Numba nor SciPy. Inputs are arrays of one floating-point dtype; float32 and float64 run fast, others in NumPy.
 """
 
@@ -18,7 +18,7 @@ from tinygrad_edu.kernels import (
 )
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.conv_numpy import conv_output_hw
-from tinygrad_edu.kernels.policy import backend, get_backend, kernel, numba_is_loaded, numba_works, set_backend
+from tinygrad_edu.kernels.policy import backend, get_backend, kernel, numba_is_loaded, numba_works
 from tinygrad_edu.kernels.pool_numpy import pool_output_hw
 from tinygrad_edu.kernels.threads import get_num_threads, set_num_threads
 
@@ -102,7 +102,6 @@ __all__ = [
     "rmsprop_step",
     "row_norm_backward",
     "row_norm_forward",
-    "set_backend",
     "set_num_threads",
     "sgd_step",
     "sigmoid",

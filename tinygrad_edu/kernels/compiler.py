@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 # What a kernel may do to floating-point arithmetic. "reassoc" lets a sum be split over the lanes of a vector register,
 # "contract" lets x * y + z become one instruction. Never "nnan" or "ninf": those let the compiler assume that NaN and
@@ -47,12 +48,22 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, signature, target_context):
         try:
-            found = super().load_overload(signature, target_context)
-        except (OSError, EOFError):  # unreadable, or cut short by a full disk
+            found = self._load_kept(signature, target_context)
+        except Exception:  # unreadable, cut short by a full disk, from another version: what was kept can be made again
             found = None
         if found is None:
             waiting.begin()
         return found
+
+    def _load_kept(self, signature, target_context):
+        """Load machine code without what only a compiler needs.
+
+        Numba would first import all that it can compile, SciPy's linear algebra included: a quarter of a second. Running
+        kept code takes no more than Numba's memory manager; whatever is compiled later brings the rest in by itself.
+        """
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(signature, target_context)
 
     def save_overload(self, signature, data):
         waiting.end()

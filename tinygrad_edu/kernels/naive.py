@@ -1,22 +1,31 @@
-"""Three kernels as a textbook writes them: plain Python loops, one multiplication at a time.
+"""The heaviest kernels as a textbook writes them: plain Python loops, one multiplication at a time.
 
-They run under ``set_backend("naive")``. Compare them with ``*_numpy`` and ``*_numba`` to see what speed costs.
+They run under ``tg.backend("naive")``, forward and backward. Step through them with a debugger, print inside a loop, and
+compare them with ``*_numpy`` and ``*_numba`` (``tinygrad-edu bench conv2d``) to see what speed costs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
 
-from tinygrad_edu.kernels.conv_numpy import conv_output_hw
+from tinygrad_edu.kernels import elementwise_numpy as elementwise
+from tinygrad_edu.kernels.conv_numpy import check_conv, conv_output_hw
+from tinygrad_edu.kernels.linear_numpy import check_linear
 from tinygrad_edu.kernels.pool_numpy import pool_output_hw
 
+At = tuple[int, ...]  # the place of one number in an array
 
+
+# ---- products ---------------------------------------------------------------------------------------------------------------
 def matmul(a, b):
-    """c[i,j] = sum over k of a[i,k] * b[k,j], for each matrix of a stack."""
-    if a.ndim == 1 or b.ndim == 1:
-        return np.matmul(a, b)
+    """c[i,j] = sum over k of a[i,k] * b[k,j], for each matrix of a stack; a vector is a row on the left, a column on the right."""
+    if a.ndim == 1:
+        return matmul(a[None, :], b)[..., 0, :] if b.ndim > 1 else matmul(a[None, :], b)[0]
+    if b.ndim == 1:
+        return matmul(a, b[:, None])[..., 0]
     rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
     if b.shape[-2] != inner:
         raise ValueError(f"matmul: the {inner} columns of {a.shape} do not meet the {b.shape[-2]} rows of {b.shape}")
@@ -31,23 +40,87 @@ def matmul(a, b):
     return c
 
 
+def linear_forward(x, w, bias, activation):
+    """y[n,o] = activation(bias[o] + sum over i of x[n,i] * w[o,i])."""
+    check_linear(x, w, bias, activation)
+    y = matmul(x, w.T)
+    if bias is not None:
+        for n, o in product(range(y.shape[0]), range(y.shape[1])):
+            y[n, o] += bias[o]
+    if activation is None:
+        return y
+    return {"relu": elementwise.relu, "sigmoid": elementwise.sigmoid, "tanh": np.tanh}[activation](y)
+
+
+def linear_backward(g, x, w, y, activation, needs=(True, True, True)):
+    """gx = d w, gw = d^T x, gb[o] = sum over n of d[n,o], where d = g times the activation's slope."""
+    if activation is not None:
+        slope = {"relu": elementwise.relu_grad, "sigmoid": elementwise.sigmoid_grad, "tanh": elementwise.tanh_grad}
+        g = slope[activation](g, y)
+    gb = None
+    if needs[2]:
+        gb = np.zeros(g.shape[1], g.dtype)
+        for n, o in product(range(g.shape[0]), range(g.shape[1])):
+            gb[o] += g[n, o]
+    return matmul(g, w) if needs[0] else None, matmul(g.T, x) if needs[1] else None, gb
+
+
+# ---- convolution ------------------------------------------------------------------------------------------------------------
 def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     """Slide each filter over the image; at each place, multiply and add."""
-    (n_images, _, height, width), (oc, cg, kh, kw) = x.shape, w.shape
-    oh, ow = conv_output_hw((height, width), (kh, kw), stride, padding, dilation)
-    y = np.zeros((n_images, oc, oh, ow), np.result_type(x, w))
-    for n, o, i, j in product(range(n_images), range(oc), range(oh), range(ow)):
-        total = 0 if bias is None else bias[o]
-        first = o // (oc // groups) * cg  # the group's first input channel
-        for c, u, v in product(range(cg), range(kh), range(kw)):
-            row = i * stride[0] + u * dilation[0] - padding[0]
-            column = j * stride[1] + v * dilation[1] - padding[1]
-            if 0 <= row < height and 0 <= column < width:
-                total = total + w[o, c, u, v] * x[n, first + c, row, column]
-        y[n, o, i, j] = total
+    out_hw = conv_output_hw(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    check_conv(x.shape, w.shape, (x.shape[0], w.shape[0], *out_hw), stride, padding, dilation, groups)
+    y = np.zeros((x.shape[0], w.shape[0], *out_hw), np.result_type(x, w))
+    for in_y, in_w, in_x in _meetings(x.shape, w.shape, y.shape, stride, padding, dilation, groups):
+        y[in_y] += w[in_w] * x[in_x]
+    if bias is not None:
+        for n, o, i, j in np.ndindex(*y.shape):
+            y[n, o, i, j] += bias[o]
     return y
 
 
+def conv2d_input_grad(g, w, input_hw, stride, padding, dilation, groups):
+    """Every pixel gets back what each output took from it: the filter's weight times the output's gradient."""
+    gx = np.zeros((g.shape[0], w.shape[1] * groups, *input_hw), np.result_type(g, w))
+    check_conv(gx.shape, w.shape, g.shape, stride, padding, dilation, groups)
+    for in_y, in_w, in_x in _meetings(gx.shape, w.shape, g.shape, stride, padding, dilation, groups):
+        gx[in_x] += w[in_w] * g[in_y]
+    return gx
+
+
+def conv2d_weight_grad(x, g, kernel_hw, stride, padding, dilation, groups):
+    """Every filter weight gets the pixels that it met, each times the gradient of the output that it went to."""
+    gw = np.zeros((g.shape[1], x.shape[1] // groups, *kernel_hw), np.result_type(x, g))
+    check_conv(x.shape, gw.shape, g.shape, stride, padding, dilation, groups)
+    for in_y, in_w, in_x in _meetings(x.shape, gw.shape, g.shape, stride, padding, dilation, groups):
+        gw[in_w] += g[in_y] * x[in_x]
+    return gw
+
+
+def conv2d_bias_grad(g):
+    """Every bias was added to a whole channel of outputs."""
+    gb = np.zeros(g.shape[1], g.dtype)
+    for at in np.ndindex(*g.shape):
+        gb[at[1]] += g[at]
+    return gb
+
+
+def _meetings(x_shape, w_shape, y_shape, stride, padding, dilation, groups) -> Iterator[tuple[At, At, At]]:
+    """Where output, weight and pixel meet in one multiplication: the places in y, in w and in x.
+
+    A convolution and both of its gradients are sums over these same triples, each of them into another of the three.
+    """
+    (images, _, height, width), (filters, channels, kh, kw), (oh, ow) = x_shape, w_shape, y_shape[2:]
+    for n, o, i, j in product(range(images), range(filters), range(oh), range(ow)):
+        first = o // (filters // groups) * channels  # the group's first input channel
+        for c, u, v in product(range(channels), range(kh), range(kw)):
+            row = i * stride[0] + u * dilation[0] - padding[0]
+            column = j * stride[1] + v * dilation[1] - padding[1]
+            if 0 <= row < height and 0 <= column < width:  # the padding is zero and adds nothing
+                yield (n, o, i, j), (o, c, u, v), (n, first + c, row, column)
+
+
+# ---- max-pooling ------------------------------------------------------------------------------------------------------------
 def max_pool2d_forward(x, kernel, stride, padding, dilation, ceil_mode):
     """Look at every pixel of every window and keep the largest; the first of equals, and NaN above all."""
     n_images, channels, height, width = x.shape
@@ -65,3 +138,19 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, ceil_mode):
                     best, place = value, row * width + column
         y[n, c, i, j], index[n, c, i, j] = best, place or 0
     return y, index
+
+
+def max_pool2d_backward(g, index, input_hw, tile=None):
+    """Only the pixel that was chosen made a difference: it gets the window's whole gradient."""
+    gx = np.zeros((*g.shape[:2], *input_hw), g.dtype)
+    for n, c, i, j in np.ndindex(*g.shape):
+        gx[(n, c, *divmod(index[n, c, i, j], input_hw[1]))] += g[n, c, i, j]
+    return gx
+
+
+def max_pool2d_gather(x, index):
+    """Read the pixels that were chosen."""
+    y = np.empty(index.shape, x.dtype)
+    for n, c, i, j in np.ndindex(*index.shape):
+        y[n, c, i, j] = x[(n, c, *divmod(index[n, c, i, j], x.shape[3]))]
+    return y

@@ -12,16 +12,19 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 BACKENDS = ("numba", "numpy", "naive")
 FAST_DTYPES = "fd"  # float32 and float64: what the Numba kernels are compiled for
+BLAS_BELOW = (
+    400_000  # multiplications: a smaller product of matrices is done before a kernel has looked at its arguments
+)
 
 _twins: dict[str, Callable] = {}  # name -> NumPy twin
 _chosen: dict[str, Callable] = {}  # name -> what runs now
 _backend: str | None = None  # None until somebody chooses or the first kernel runs
 _numba_works: bool | None = None  # None until we have tried
+blas_below = BLAS_BELOW  # what holds now: the naive backend hands nothing to BLAS
 
 
 def kernel(twin: Callable) -> Callable:
@@ -46,14 +49,18 @@ def get_backend() -> str:
     return _backend
 
 
-def set_backend(name: str) -> None:
-    """Choose the implementation of all kernels, in all threads.
+class backend:
+    """Choose what computes: at once as a function call, and until the end of the block as a context manager.
+
+    The choice holds for all threads. Results are the same to rounding; only the time differs.
 
     Parameters
     ----------
     name : {"numba", "numpy", "naive"}
-        "naive" runs a textbook's loops where they are written down (convolution, matrix product, max-pooling) and
-        NumPy elsewhere: a thousand times slower, and the clearest to step through with a debugger.
+        "numba" runs compiled kernels, and is the default where Numba is installed. "numpy" runs their readable twins: a
+        convolution unfolds the image into columns and multiplies by BLAS. "naive" runs a textbook's loops where they are
+        written down (convolution, matrix products and linear layers, max-pooling, forward and backward) and NumPy
+        elsewhere: thousands of times slower, and the clearest to step through with a debugger.
 
     Raises
     ------
@@ -61,34 +68,41 @@ def set_backend(name: str) -> None:
         For another name.
     RuntimeError
         For "numba" where Numba cannot be used.
-    """
-    global _backend
-    if name not in BACKENDS:
-        raise ValueError(f"backend must be one of {BACKENDS}, got {name!r}")
-    if name == "numba" and not numba_works():
-        raise RuntimeError('Numba cannot be used here (not installed, broken, or NUMBA_DISABLE_JIT=1); use "numpy"')
-    _backend = name
-    for each in _twins:
-        _chosen[each] = functools.partial(_choose_and_run, each)
-
-
-@contextmanager
-def backend(name: str) -> Iterator[None]:
-    """Use another backend inside a ``with`` block.
 
     Example
     -------
-    >>> from tinygrad_edu import kernels
-    >>> with kernels.backend("numpy"):
-    ...     kernels.get_backend()
-    'numpy'
+    >>> import tinygrad_edu as tg
+    >>> image, filters = tg.ones(1, 1, 4, 4), tg.ones(1, 1, 3, 3)
+    >>> with tg.backend("naive"):
+    ...     print(tg.get_backend(), tg.conv2d(image, filters).tolist())
+    naive [[[[9.0, 9.0], [9.0, 9.0]]]]
     """
-    before = get_backend()
-    set_backend(name)
-    try:
-        yield
-    finally:
-        set_backend(before)
+
+    def __init__(self, name: str):
+        if name not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}, got {name!r}")
+        self.name, self._before = name, _backend
+        _use(name)
+
+    def __enter__(self) -> None:
+        _use(self.name)  # a second `with` of the same object means it again
+
+    def __exit__(self, *exc: object) -> None:
+        _use(self._before)
+
+    def __repr__(self) -> str:
+        return f"backend({self.name!r})"
+
+
+def _use(name: str | None) -> None:
+    """Make a backend the current one; None leaves the choice to the first kernel that runs."""
+    global _backend, blas_below
+    if name == "numba" and not numba_works():
+        raise RuntimeError('Numba cannot be used here (not installed, broken, or NUMBA_DISABLE_JIT=1); use "numpy"')
+    _backend = name
+    blas_below = 0 if name == "naive" else BLAS_BELOW
+    for each in _twins:
+        _chosen[each] = functools.partial(_choose_and_run, each)
 
 
 def numba_works() -> bool:

@@ -6,9 +6,10 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.ops.matmul import KERNEL_PAYS, matmul, mixed_dtypes
+from tinygrad_edu.kernels import policy
+from tinygrad_edu.ops.matmul import matmul, mixed_dtypes
 from tinygrad_edu.ops.reduction import sum_to
-from tinygrad_edu.ops.shape import reshape_to, transpose
+from tinygrad_edu.ops.shape import reshape_to, transpose, unsqueeze
 from tinygrad_edu.primitive import primitive
 
 __all__: list[str] = []
@@ -51,6 +52,7 @@ def linear(x, w, bias=None, /):
     ----------
     input : Tensor (..., IN)
     weight : Tensor (OUT, IN)
+        Or (IN,), for one vector or rows of them and without bias; the output then has no last dimension.
     bias : Tensor (OUT,), optional
 
     Returns
@@ -65,13 +67,15 @@ def linear(x, w, bias=None, /):
     if x.dtype != w.dtype or (bias is not None and bias.dtype != x.dtype):
         raise ValueError("dtype")
     if x.ndim == 2 and w.ndim == 2:
-        if x.shape[0] * w.size >= KERNEL_PAYS and (bias is None or bias.shape == w.shape[:1]):
+        if x.shape[0] * w.size >= policy.blas_below and (bias is None or bias.shape == w.shape[:1]):
             return kernels.linear_forward(x, w, bias, None)
         y = x.dot(w.T)
+    elif w.ndim == 1 and bias is None and 1 <= x.ndim <= 2:
+        return np.asarray(x.dot(w))
     elif x.ndim == 0 or w.ndim != 2:
         raise ValueError("shape")
     else:
-        y = np.matmul(x, w.T)
+        y = kernels.matmul(x, w.T)
     if bias is None:
         return y
     if bias.ndim > 1 or bias.size not in (1, w.shape[0]):
@@ -85,9 +89,15 @@ def _rows(x):
     return x if len(x.shape) == 2 else reshape_to(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
+def _weight_rule(g, x, w_shape):
+    rows = _rows(x)
+    columns = transpose(reshape_to(g, (rows.shape[0], math.prod(w_shape[:-1]))), 0, 1)
+    return reshape_to(matmul(columns, rows), w_shape)
+
+
 linear.derivative(
-    x=lambda g, w: matmul(g, w),
-    w=lambda g, x: matmul(transpose(_rows(g), 0, 1), _rows(x)),
+    x=lambda g, w: matmul(g, w) if len(w.shape) == 2 else unsqueeze(g, -1) * w,
+    w=_weight_rule,
     bias=lambda g, bias_shape: sum_to(g, bias_shape),
 )
 
@@ -101,11 +111,11 @@ def _column_sums(g):
 
 def _backward(g, needs, x, w, bias_shape):
     """The rules above on arrays: two products of matrices and a sum of rows."""
-    if x.ndim != 2:
-        rows = math.prod(x.shape[:-1])
-        gx, gw, gb = _backward(g.reshape(rows, w.shape[0]), needs, x.reshape(rows, w.shape[1]), w, bias_shape)
-        return (None if gx is None else gx.reshape(x.shape)), gw, gb
-    if g.shape[0] * w.size >= KERNEL_PAYS:
+    if g.ndim != 2:  # a vector, stacks of rows, or a weight (IN,)
+        rows, matrix = math.prod(x.shape[:-1]), w.reshape(-1, w.shape[-1])
+        gx, gw, gb = _backward(g.reshape(rows, len(matrix)), needs, x.reshape(rows, w.shape[-1]), matrix, bias_shape)
+        return (None if gx is None else gx.reshape(x.shape)), (None if gw is None else gw.reshape(w.shape)), gb
+    if g.shape[0] * w.size >= policy.blas_below:
         gx, gw, gb = kernels.linear_backward(g, x, w, None, None, needs)
     else:
         gx = g.dot(w) if needs[0] else None

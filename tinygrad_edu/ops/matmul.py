@@ -7,6 +7,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import DtypeError, ShapeError, message
+from tinygrad_edu.kernels import policy
 from tinygrad_edu.ops.reduction import sum_along, sum_to
 from tinygrad_edu.ops.shape import reshape, squeeze, transpose, unsqueeze
 from tinygrad_edu.primitive import composite, primitive
@@ -17,8 +18,6 @@ __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "chain_matmul", "dot", "ger", "inner", "kron", "matmul", "mm", "mv", "outer",
     "vdot",
 ]  # fmt: skip
-
-KERNEL_PAYS = 400_000  # multiplications
 
 
 def mixed_dtypes(op: str, **tensors: Tensor) -> DtypeError:
@@ -97,12 +96,12 @@ def matmul(x, y, /):
         raise ValueError("dtype")
     if x.ndim == 2 and y.ndim == 2:
         return product(x, y)
-    return np.matmul(x, y)
+    return kernels.matmul(x, y)
 
 
 def product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the product of two matrices: BLAS, or above some size our own kernel, which is the faster one there (measured)."""
-    if x.shape[0] * y.size < KERNEL_PAYS:
+    if x.shape[0] * y.size < policy.blas_below:
         return x.dot(y)
     return kernels.matmul(x, y)
 

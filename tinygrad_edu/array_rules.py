@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from inspect import unwrap
+from itertools import pairwise
 from types import FunctionType
 from typing import Any
 
-__all__ = ["on_arrays", "reads_of"]
+__all__ = ["hands_on", "makes_new", "on_arrays", "reads_of"]
 
 
 def reads_of(rule: Callable) -> tuple[str, ...]:
@@ -13,6 +14,24 @@ def reads_of(rule: Callable) -> tuple[str, ...]:
     return rule.__code__.co_varnames[1 : rule.__code__.co_argcount]
 
 
+def hands_on(rule: Callable) -> bool:
+    """Tell whether a rule is ``lambda g: g``."""
+    return rule.__code__.co_code == _IDENTITY.__code__.co_code and rule.__code__.co_argcount == 1
+
+
+def makes_new(rule: Callable) -> bool:
+    """Tell whether whatever a rule returns was just computed by an operator, so that it is nobody else's array."""
+    from dis import get_instructions
+
+    steps = list(get_instructions(rule))
+    ends = [(before, step) for before, step in pairwise(steps) if step.opname.startswith("RETURN")]
+    return bool(ends) and all(
+        before.opname in ("BINARY_OP", "UNARY_NEGATIVE") and step.opname == "RETURN_VALUE" and not step.is_jump_target
+        for before, step in ends
+    )
+
+
+_IDENTITY = lambda g: g  # noqa: E731 - what `hands_on` compares with
 _array_worlds: dict[int, dict[str, Any]] = {}
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.array_rules import hands_on, makes_new, reads_of
+
 if TYPE_CHECKING:
     from tinygrad_edu.primitive import Primitive
 
@@ -51,10 +53,12 @@ def build_record(op: "Primitive") -> Callable:
 
 def build_pull(op: "Primitive") -> Callable:
     """Write the function that runs the op's rules on arrays."""
-    from tinygrad_edu import engine, graph
+    from numpy import ndarray
+
+    from tinygrad_edu import engine
     from tinygrad_edu.primitive import on_arrays, registry
 
-    world = {"accumulate": engine.accumulate, "graph": graph, "sum_to": registry["sum_to"].forward}
+    world = {"accumulate": engine.accumulate, "ndarray": ndarray, "sum_to": registry["sum_to"].forward}
     if op.together is not None:
         world["together"] = op.together
     for name, rule in op.rules.items():
@@ -145,21 +149,27 @@ def record_source(op: "Primitive") -> str:
     parameters = "{" + ", ".join(f"{n!r}: {n}" for n in op.parameters) + "}"
     arguments = f"({', '.join(publics)},)"
     put("    try:")
-    if op.elementwise and len(own) == 2 == len(op.mixes):
+    scalars = op.elementwise and len(own) == 2 == len(op.mixes)
+    if scalars:
         first, second = publics
-        put(f"        {data[own[0]]} = {first}._data")
+        x, y = data[own[0]], data[own[1]]
+        put(f"        {x} = {first}._data")
         if own[1] in op.numbers:
-            like = data[own[0]]
-            if op.float_result:  # where integers give floats, an integer number is a float from the start
-                like = f"{like} if {like}.dtype.kind == 'f' else as_float({first})._data"
+            like = f"{x} if {x}.dtype.kind == 'f' else as_float({first})._data" if op.float_result else x
             put(f"        kind = {second}.__class__")
             put(f"        if kind is float or kind is int: {second} = constant({second}, {like})")
-        put(f"        {data[own[1]]} = {second}._data")
-        put(f"        if {data[own[0]]}.dtype is not {data[own[1]]}.dtype:")
+        put(f"        {y} = {second}._data")
+        put(f"        kind = {x}.__class__")
+        # two NumPy numbers of one class have one dtype and no shapes to compare
+        put(f"        if kind is ndarray or kind is not {y}.__class__:")
+        put(f"            if {x}.dtype is not {y}.dtype:")
         if op.before_mixing is not None:
-            put(f"            OP.before_mixing({data[own[0]]}, {data[own[1]]})")
-        put(f"            {first}, {second} = promoted({first}, {second})")
-        put(f"            {data[own[0]]} = {first}._data; {data[own[1]]} = {second}._data")
+            put(f"                OP.before_mixing({x}, {y})")
+        put(f"                {first}, {second} = promoted({first}, {second})")
+        put(f"                {x} = {first}._data; {y} = {second}._data")
+        put(f"            shapes = ({x}.shape, {y}.shape)")
+        put("            if shapes[0] == shapes[1]: shapes = None")
+        put("        else: shapes = None")
     else:
         for public, a in zip(publics, own, strict=True):
             optional = f"None if {public} is None else " if a in op.optional else ""
@@ -184,7 +194,7 @@ def record_source(op: "Primitive") -> str:
     put("    except ValueError as error:")
     put(f"        raise OP.explain(error, {arguments}, {parameters}) from None")
     put("    out = new(Tensor); out._data = result; out._base = None")
-    lines += _recording(op, data)
+    lines += _recording(op, data, shapes_known=scalars)
     if op.view:
         put(f"    track_view(out, {publics[0]})")
     put(f"    if observers: notify(OP, {arguments}, {parameters}, out)")
@@ -196,7 +206,7 @@ def _positional(op: "Primitive") -> int:
     return len(op.parameters) - op.declared.__code__.co_kwonlyargcount
 
 
-def _recording(op: "Primitive", data: dict[str, str]) -> list[str]:
+def _recording(op: "Primitive", data: dict[str, str], shapes_known: bool) -> list[str]:
     """The lines that make the graph node, when a gradient is wanted by anybody."""
     if not op.rules:
         return ["    out.node = None"]
@@ -210,7 +220,9 @@ def _recording(op: "Primitive", data: dict[str, str]) -> list[str]:
     lines.append("        out.node = node = new(Node)")
     lines.append(f"        node.op = OP; node.parents = ({', '.join(f'{a}_node' for a in op.rules)},)")
     lines.append(f"        node.saved = ({''.join(_saved(op, name, data) + ', ' for name in op.reads)})")
-    if op.elementwise and len(op.arguments) > 1:
+    if shapes_known:
+        lines.append("        node.shapes = shapes")
+    elif op.elementwise and len(op.arguments) > 1:
         shapes = [f"{data[a]}.shape" for a in op.arguments]
         lines.append(f"        shapes = ({', '.join(shapes)})")
         same = " == ".join(f"shapes[{i}]" for i in range(len(shapes)))
@@ -225,8 +237,6 @@ def _recording(op: "Primitive", data: dict[str, str]) -> list[str]:
 
 
 def _saved(op: "Primitive", name: str, data: dict[str, str]) -> str:
-    from tinygrad_edu.primitive import reads_of
-
     if name == "out":
         return "result"
     if name in op.parameters:
@@ -246,8 +256,6 @@ def _saved(op: "Primitive", name: str, data: dict[str, str]) -> str:
 # ---- running the rules ------------------------------------------------------------------------------------------------------
 def pull_source(op: "Primitive") -> str:
     """Return the source of the function that hands a node's gradient on to its parents."""
-    from tinygrad_edu.primitive import reads_of
-
     lines = ["def pull(node, g):"]
     put = lines.append
     if op.reads:
@@ -265,25 +273,38 @@ def pull_source(op: "Primitive") -> str:
     if op.together is not None:
         put(f"    needs = ({''.join(f'{test}, ' for test in live.values())})")
         put(f"    {''.join(f'{a}_part, ' for a in op.rules)}= together(g, needs, {', '.join(op.together_reads)})")
+    mixed = op.elementwise and len(op.arguments) > 1
+    if mixed:
+        put("    shapes = node.shapes")
     for a, rule in op.rules.items():
         put(f"    if {live[a]}:")
         if op.together is not None:
             lines += _give(f"{a}_node", f"{a}_part", "        ")
             continue
-        put(f"        part = d_{a}({', '.join(('g', *reads_of(rule)))})")
-        if op.elementwise and len(op.arguments) > 1:
+        put("        part = g" if hands_on(rule) else f"        part = d_{a}({', '.join(('g', *reads_of(rule)))})")
+        if mixed:
             position = op.arguments.index(a)
-            put(f"        if node.shapes is not None and part.shape != node.shapes[{position}]:")
-            put(f"            part = sum_to(part, node.shapes[{position}])")
-        lines += _give(f"{a}_node", "part", "        ")
+            put(f"        if shapes is not None and part.shape != shapes[{position}]:")
+            put(f"            part = sum_to(part, shapes[{position}])")
+        lines += _give(f"{a}_node", "part", "        ", rule)
     return "\n".join(lines) + "\n"
 
 
-def _give(parent: str, part: str, indent: str) -> list[str]:
+def _give(parent: str, part: str, indent: str, rule: Callable | None = None) -> list[str]:
+    """The lines that add a rule's result to a parent's gradient; what the rule made is the parent's own."""
+    if rule is not None and makes_new(rule):
+        owned = [f"{indent}if before is None: {parent}.grad = {part}; {parent}.owned = True"]
+    else:  # it may be the gradient itself, or a view of it
+        owned = [
+            f"{indent}if before is None:",
+            f"{indent}    {parent}.grad = {part}; base = {part}.base",
+            f"{indent}    {parent}.owned = {part} is not g and (base is None or (base is not g and base is not g.base))",
+        ]
+        if rule is not None and hands_on(rule):
+            owned = [f"{indent}if before is None: {parent}.grad = {part}; {parent}.owned = part is not g"]
     return [
         f"{indent}before = {parent}.grad",
-        f"{indent}if before is None: {parent}.grad = {part}; base = {part}.base; "
-        # what a rule made is the parent's own, unless it is the gradient itself or a view of it
-        f"{parent}.owned = {part} is not g and (base is None or (base is not g and base is not g.base))",
-        f"{indent}else: accumulate({parent}, before, {part})",
+        *owned,
+        f"{indent}elif before.__class__ is ndarray: accumulate({parent}, before, {part})",
+        f"{indent}else: {parent}.grad = before + {part}",
     ]

@@ -32,11 +32,11 @@ _one_at_a_time = (
 def gather(roots: Iterable[Node], mark: object) -> list[Node]:
     """Return every node the roots depend on, newest first, marked with `mark`."""
     nodes = []
+    append = nodes.append
     for node in roots:
         if node.mark is not mark:
             node.mark = mark
-            nodes.append(node)
-    append = nodes.append
+            append(node)
     for node in nodes:  # grows while we walk it: breadth first without a queue
         for parent in node.parents:
             if parent is not None and parent.mark is not mark:
@@ -70,10 +70,9 @@ def accumulate(node: Node, before: Any, more: Any) -> None:
 
 def backpropagate(
     seeds: Sequence[tuple[Node, Any]],
-    targets: set[Node] | None = None,
-    *,
-    retain_graph: bool = False,
-    create_graph: bool = False,
+    targets: set[Node] | None,
+    retain_graph: bool,
+    create_graph: bool,
     deposit: Callable[[Leaf, Any, bool], None],
 ) -> dict[Node, Any]:
     """Run the chain rule from the seeds down.
@@ -96,30 +95,31 @@ def backpropagate(
     dict
         The gradient of every target that was reached.
     """
-    mark = object()
     nodes: list[Node] = []
-    with _one_at_a_time:
-        noise = silence()
-        try:
-            nodes = gather([node for node, _ in seeds], mark)
-            if targets is not None:
-                nodes = keep_paths_to(targets, nodes)
-            if latest_write() > _oldest_operation(nodes):
-                for node in nodes:
-                    check_saved(node)
-            for node, seed in seeds:
-                if node.mark is mark:  # unmarked: no target can be reached from here
-                    add(node, seed)
-            if targets is None and not create_graph and not inspectors:
-                _pass_on_arrays(nodes, retain_graph, deposit)
-                return {}
-            return _pass(nodes, targets, retain_graph, create_graph, deposit)
-        except BaseException:
-            for node in nodes:  # leave no half-collected gradient behind for the next pass
-                node.grad = None
-            raise
-        finally:
-            restore(noise)
+    _one_at_a_time.acquire()
+    noise = silence()
+    try:
+        mark = object()
+        nodes = gather([node for node, _ in seeds], mark)
+        if targets is not None:
+            nodes = keep_paths_to(targets, nodes)
+        if latest_write() > _oldest_operation(nodes):
+            for node in nodes:
+                check_saved(node)
+        for node, seed in seeds:
+            if node.mark is mark:  # unmarked: no target can be reached from here
+                add(node, seed)
+        if targets is None and not create_graph and not inspectors:
+            _pass_on_arrays(nodes, retain_graph, deposit)
+            return {}
+        return _pass(nodes, targets, retain_graph, create_graph, deposit)
+    except BaseException:
+        for node in nodes:  # leave no half-collected gradient behind for the next pass
+            node.grad = None
+        raise
+    finally:
+        restore(noise)
+        _one_at_a_time.release()
 
 
 def _pass(

@@ -403,7 +403,7 @@ class Tensor(Operations):
         seed = seed_of(self, gradient, create_graph)
         keep = create_graph if retain_graph is None else retain_graph
         if inputs is None:
-            backpropagate((seed,), retain_graph=keep, create_graph=create_graph, deposit=deposit)
+            backpropagate((seed,), None, keep, create_graph, deposit)
         else:
             backward_into([seed], inputs, keep, create_graph)
 
@@ -440,10 +440,18 @@ class Tensor(Operations):
         return bool(self._data.item())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._only_one("int"))
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._only_one("float"))
+
+    def _only_one(self, kind: str) -> Any:
+        if self._data.size != 1:
+            raise ValueError(
+                f"{kind}: only one element tensors can be converted to Python scalars, this one has shape {tuple(self._data.shape)}. "
+                "Fix: reduce it first, e.g. x.mean(), or use x.tolist()."
+            )
+        return self.item()
 
     def __index__(self) -> int:
         if self._data.dtype.kind not in "iub" or self._data.size != 1:

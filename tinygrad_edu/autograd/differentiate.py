@@ -136,6 +136,6 @@ def backward(
     seeds = _seeds(_as_tuple(tensors), _as_tuple(grad_tensors), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
-        backpropagate(seeds, retain_graph=keep, create_graph=create_graph, deposit=deposit)
+        backpropagate(seeds, None, keep, create_graph, deposit)
     else:
         backward_into(seeds, inputs, keep, create_graph)

@@ -47,8 +47,11 @@ def _no_bools(x, y):
 @primitive(elementwise=True, before_mixing=_no_bools, operators=("__sub__", "__rsub__"))
 def sub(x, y, /, *, alpha=1):
     """Difference with broadcasting, out = x - alpha * y; as in PyTorch not of bool tensors: ``~mask``, not ``1 - mask``."""
-    _no_bools(x, y)
-    return x - y if alpha == 1 else x - y * alpha
+    try:
+        return x - y if alpha == 1 else x - y * alpha
+    except TypeError:  # NumPy's own refusal of two bools
+        _no_bools(x, y)
+        raise
 
 
 sub.derivative(x=lambda g: g, y=lambda g, alpha: -g if alpha == 1 else g * -alpha)
@@ -196,7 +199,6 @@ power.derivative(
 
 
 @primitive(method=False, node_name="PowBackward0")
-@quietly
 def power_of(x, /, exponent):
     """Power with a constant exponent, out = x ** exponent; small whole exponents are products."""
     if exponent == 2:
@@ -209,6 +211,11 @@ def power_of(x, /, exponent):
             if exponent < 0
             else f"pow: the exponent {exponent} cannot be converted to {x.dtype} without overflow. Fix: x.long() ** exponent."
         )
+    return _quiet_power(x, exponent)
+
+
+@quietly
+def _quiet_power(x, exponent):
     return x**exponent
 
 

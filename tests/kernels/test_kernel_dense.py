@@ -74,6 +74,7 @@ def test_linear(batch, inputs, outputs, dtype, seed, activation, with_bias):
 
 PRODUCTS = [  # batch, inputs, outputs: the course's layers, and sizes around tiles and panels
     (20, 784, 30), (500, 784, 30), (128, 300, 70), (70, 513, 9), (33, 257, 65), (41, 129, 33), (300, 17, 40),
+    (47, 1100, 203), (23, 700, 133),
 ]  # fmt: skip
 
 

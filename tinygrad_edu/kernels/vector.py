@@ -207,6 +207,30 @@ def dot_tile(context, result, factors):
 
 
 @intrinsic
+def prefetch(context, address):
+    """Ask for the cache line at an address, which need not exist, into the second-level cache."""
+
+    def generate(context, builder, signature, args):
+        Emitter(builder).prefetch(args[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@intrinsic
+def copy_lanes(context, source, target, count, room):
+    """Copy the first `count` numbers of a vector, and zeros up to `room` numbers."""
+
+    def generate(context, builder, signature, args):
+        source, target, count, room = args
+        emit = Emitter(builder)
+        emit.store(emit.load(source, emit.first_lanes(count)), target, emit.first_lanes(room))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), generate
+
+
+@intrinsic
 def transpose_tile(context, source, source_row, target, target_row, rows, columns):
     """target[j, i] = source[i, j] for a square of LANES by LANES numbers, of which rows by columns exist.
 

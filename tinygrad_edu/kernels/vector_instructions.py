@@ -86,6 +86,13 @@ class Emitter:
         function = self.function(f"llvm.masked.store.v{LANES}f32.p0", kind)
         self.builder.call(function, [vector, self.pointer(address, VECTOR), ir.IntType(32)(4), mask])
 
+    def prefetch(self, address):
+        """Ask for the cache line at an address, for reading (0), into the second-level cache (2), as data (1)."""
+        small = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(ir.IntType(8)), small, small, small])
+        function = self.function("llvm.prefetch.p0", kind)
+        self.builder.call(function, [self.pointer(address, ir.IntType(8)), small(0), small(2), small(1)])
+
     def multiply_add(self, x, y, z):
         """x * y + z, rounded once."""
         function = self.function(f"llvm.fma.v{LANES}f32", ir.FunctionType(VECTOR, [VECTOR] * 3))

@@ -34,7 +34,7 @@ LAYERS = [
     ["nn", "func", "profiler"],
     ["optim"],
     ["utils", "visualize", "datasets"],
-    ["train", "model_check"],
+    ["onnx", "train", "model_check"],
     ["course", "lessons"],
     ["cli"],
 ]

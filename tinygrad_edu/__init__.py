@@ -108,8 +108,8 @@ _inplace.install()  # now that every op is declared
 
 # Loaded when first asked for, so that `import tinygrad_edu` stays quick.
 _MODULES = frozenset({
-    "accelerator", "amp", "backends", "cuda", "datasets", "distributions", "func", "linalg", "nn", "optim", "profiler",
-    "testing", "train", "utils", "visualize",
+    "accelerator", "amp", "backends", "cuda", "datasets", "distributions", "func", "linalg", "nn", "onnx", "optim",
+    "profiler", "testing", "train", "utils", "visualize",
 })
 _FROM = {
     "autocast": "amp", "load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary",

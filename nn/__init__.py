@@ -12,12 +12,14 @@ from tinygrad_edu.nn import models as models
 from tinygrad_edu.nn import regularizers as regularizers
 from tinygrad_edu.nn import utils as utils
 from tinygrad_edu.nn.activation import *  # noqa: F403
+from tinygrad_edu.nn.adaptive_softmax import *  # noqa: F403
 from tinygrad_edu.nn.attention import *  # noqa: F403
 from tinygrad_edu.nn.container import *  # noqa: F403
 from tinygrad_edu.nn.conv import *  # noqa: F403
 from tinygrad_edu.nn.dropout import *  # noqa: F403
 from tinygrad_edu.nn.embedding import *  # noqa: F403
 from tinygrad_edu.nn.flatten import *  # noqa: F403
+from tinygrad_edu.nn.fractional_pooling import *  # noqa: F403
 from tinygrad_edu.nn.lazy import *  # noqa: F403
 from tinygrad_edu.nn.linear import *  # noqa: F403
 from tinygrad_edu.nn.loss import *  # noqa: F403

@@ -4,9 +4,20 @@ Everything is defined in :mod:`tinygrad_edu.ops`; here it is collected, and acti
 the result over the input.
 """
 
-import warnings
-from typing import Any
-
+from tinygrad_edu.nn.functional_names import (
+    adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d_with_indices,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d_with_indices,
+    max_pool1d_with_indices,
+    max_pool2d_with_indices,
+    max_pool3d_with_indices,
+    native_channel_shuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from tinygrad_edu.ops import activation
 from tinygrad_edu.ops.activation import (
     gelu,
@@ -34,6 +45,7 @@ from tinygrad_edu.ops.distance import cosine_similarity, pairwise_distance, pdis
 from tinygrad_edu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from tinygrad_edu.ops.einsum import bilinear
 from tinygrad_edu.ops.embedding import embedding, embedding_bag
+from tinygrad_edu.ops.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from tinygrad_edu.ops.grid import affine_grid, grid_sample
 from tinygrad_edu.ops.inplace import overwrite
 from tinygrad_edu.ops.linear import linear
@@ -94,8 +106,11 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
     "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
@@ -128,6 +143,10 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -157,8 +176,11 @@ __all__ = [
     "lp_pool3d",
     "margin_ranking_loss",
     "max_pool1d",
+    "max_pool1d_with_indices",
     "max_pool2d",
+    "max_pool2d_with_indices",
     "max_pool3d",
+    "max_pool3d_with_indices",
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
@@ -167,6 +189,7 @@ __all__ = [
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
@@ -203,6 +226,8 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]  # fmt: skip
 
 
@@ -320,14 +345,3 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """The function :func:`threshold`, in place."""
     return overwrite(input, activation.threshold, threshold, value)
-
-
-# ---- an old name ------------------------------------------------------------------------------------------------------------
-def upsample(
-    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
-) -> Tensor:
-    """The old name of :func:`interpolate`; deprecated."""
-    warnings.warn(
-        "`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", UserWarning, stacklevel=2
-    )
-    return interpolate(input, size, scale_factor, mode, align_corners)

@@ -27,7 +27,7 @@ from tinygrad_edu.nn.parameter import Parameter
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
-    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "CrossMapLRN2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",
     "LayerNorm", "LocalResponseNorm", "RMSNorm",
 ]  # fmt: skip
 
@@ -280,3 +280,20 @@ class LocalResponseNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    """The older name of :class:`LocalResponseNorm`, for images (N, C, H, W).
+
+    Every channel is divided by what the `size` channels around it make. PyTorch's layer of this name keeps the first channel in
+    every later window and has no gradient for most sizes, so the two agree up to (size + 1) / 2 channels only.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1):
+        super().__init__(size, alpha, beta, k)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the normalised input."""
+        if input.ndim != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead. Fix: (N, C, H, W).")
+        return super().forward(input)

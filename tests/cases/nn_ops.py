@@ -89,6 +89,17 @@ def pool_and_back(name: str, spatial: int, shape) -> OpCase:
     return OpCase(name, (one(shape, distinct=True),), call=call)
 
 
+def fractional(spatial: int, *given):
+    """A call with the same random numbers every time."""
+
+    def call(lib, x):
+        shape = (x.shape[0] if x.ndim == spatial + 2 else 1, x.shape[-spatial - 1], spatial)
+        samples = lib.from_numpy(np.random.default_rng(1).uniform(size=shape).astype(str(x.dtype).split(".")[1]))
+        return getattr(lib.nn.functional, f"fractional_max_pool{spatial}d")(x, *given, _random_samples=samples)
+
+    return call
+
+
 POOLING = [
     ours("window_max", (one((2, 3, 4, 6), distinct=True),), window_max),
     ours("plane_gather", (one((1, 1, 2, 3)),), lambda x: pooling.plane_gather(x, INDEX.astype(np.int32)),
@@ -120,6 +131,9 @@ POOLING = [
     functional("adaptive_max_pool1d", (one(*SEQUENCE, distinct=True),), 3),
     *(functional("adaptive_max_pool2d", (one(*PLANE, distinct=True),), size) for size in (1, (5, 4), (None, 2))),
     functional("adaptive_max_pool3d", (one(*VOLUME, distinct=True),), (3, 2, 1)),
+    *(OpCase("fractional_max_pool2d", (one(*PLANE, distinct=True),), call=fractional(2, *given))
+      for given in ((2, 3), ((2, 1), None, (0.5, 0.8)))),
+    OpCase("fractional_max_pool3d", (one(*VOLUME, distinct=True),), call=fractional(3, 2, None, 0.5)),
 ]  # fmt: skip
 
 # ---- patches and resolution -------------------------------------------------------------------------------------------------

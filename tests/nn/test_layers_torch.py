@@ -92,7 +92,13 @@ def test_float32(case):
 def test_every_layer_has_a_case():
     layers = {n for n in dir(nn) if isinstance(getattr(nn, n), type) and issubclass(getattr(nn, n), nn.Module)}
     containers = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
-    elsewhere = {"CTCLoss", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}  # need inputs of their own: below
+    elsewhere = {
+        "CTCLoss",
+        "CrossMapLRN2d",
+        "MaxUnpool1d",
+        "MaxUnpool2d",
+        "MaxUnpool3d",
+    }  # have tests of their own: below
     recurrent = {"RNNBase", "RNN", "LSTM", "GRU", "RNNCellBase", "RNNCell", "LSTMCell", "GRUCell"}  # see test_recurrent
     attention = {
         "MultiheadAttention",
@@ -146,6 +152,91 @@ def test_ctc():
         results += [array(loss), array(x.grad)]
     np.testing.assert_allclose(results[0], results[2], rtol=1e-10)
     np.testing.assert_allclose(results[1], results[3], rtol=1e-8, atol=1e-10)
+
+
+def test_cross_map_lrn():
+    """PyTorch's layer drops no channel from its window until a later one than it should, and fails in its backward pass."""
+    x = np.random.default_rng(0).normal(size=(2, 4, 3, 2))
+    ours, theirs = (lib.nn.CrossMapLRN2d(7, alpha=0.5, beta=0.6, k=2) for lib in (tg, torch))
+    np.testing.assert_allclose(array(ours(tg.tensor(x))), array(theirs(torch.tensor(x))), rtol=1e-12)
+    assert repr(ours) == repr(theirs)
+    many = np.random.default_rng(0).normal(size=(2, 9, 3, 2))
+    other = torch.nn.LocalResponseNorm(3, alpha=0.5)
+    results = []
+    for lib, layer in ((tg, nn.CrossMapLRN2d(3, alpha=0.5)), (torch, other)):
+        inputs = lib.tensor(many, requires_grad=True)
+        out = layer(inputs)
+        (out * out).sum().backward()
+        results += [array(out), array(inputs.grad)]
+    np.testing.assert_allclose(results[0], results[2], rtol=1e-12)
+    np.testing.assert_allclose(results[1], results[3], rtol=1e-10)
+    with pytest.raises(ValueError, match="Expected input to be 4D"):
+        nn.CrossMapLRN2d(3)(tg.ones(2, 3))
+
+
+def test_adaptive_softmax():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(7, 6)) * 4
+    tg.manual_seed(5)
+    torch.manual_seed(5)
+    layers = [lib.nn.AdaptiveLogSoftmaxWithLoss(6, 20, [3, 8], div_value=2.0) for lib in (tg, torch)]
+    logs = [array(layer.double().log_prob(lib.tensor(x))) for layer, lib in zip(layers, (tg, torch), strict=True)]
+    np.testing.assert_allclose(*logs, rtol=1e-9)
+    np.testing.assert_allclose(np.exp(logs[0]).sum(1), 1, rtol=1e-12)
+    chosen = [array(layer.predict(lib.tensor(x))) for layer, lib in zip(layers, (tg, torch), strict=True)]
+    np.testing.assert_array_equal(*chosen)
+    assert len(set(chosen[0])) > 1 and (chosen[0] >= 3).any(), "no cluster was looked into, so this shows little"
+    ids = rng.integers(20, size=7)
+    output, loss = layers[0](tg.tensor(x), tg.tensor(ids))
+    np.testing.assert_allclose(array(output), logs[0][np.arange(7), ids], rtol=1e-9)
+    assert loss.item() == pytest.approx(-array(output).mean())
+    for wrong, says in (
+        ((x, ids + 20), r"should be in \[0, 19\]"),
+        ((x, ids[:3]), "same size in the batch"),
+        ((x, ids[:, None]), "1D"),
+    ):
+        with pytest.raises(RuntimeError, match=says):
+            layers[0](*map(tg.tensor, wrong))
+    for cutoffs in ([], [3, 3], [0, 5], [5, 20], [2.5]):
+        for lib in (tg, torch):
+            with pytest.raises(ValueError, match="cutoffs should be a sequence"):
+                lib.nn.AdaptiveLogSoftmaxWithLoss(6, 20, cutoffs)
+
+
+def test_fractional_pooling_refuses():
+    for kind, options in (("2d", {}), ("3d", {"output_size": 2, "output_ratio": 0.5}), ("2d", {"output_ratio": 1.5})):
+        for lib in (tg, torch):
+            with pytest.raises(ValueError):
+                getattr(lib.nn, f"FractionalMaxPool{kind}")(2, **options)
+    for lib in (tg, torch):
+        with pytest.raises(RuntimeError, match="too large relative to input"):
+            lib.nn.functional.fractional_max_pool2d(lib.ones(1, 1, 4, 4), 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("max_pool1d", (3, 2)), ("max_pool2d", (2,)), ("max_pool3d", (2, 1, 1)), ("adaptive_max_pool1d", (2,)),
+        ("adaptive_max_pool2d", ((3, 2),)), ("adaptive_max_pool3d", (2,)), ("fractional_max_pool2d", (2, 3)),
+    ],
+)  # fmt: skip
+def test_poolings_that_always_return_indices(name, given):
+    x = np.random.default_rng(0).normal(size=(2, 3, *[6] * int(name[-2])))
+    for lib in (tg, torch):
+        lib.manual_seed(0)
+    ours, theirs = (getattr(lib.nn.functional, f"{name}_with_indices")(lib.tensor(x), *given) for lib in (tg, torch))
+    for mine, their in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(array(mine), array(their))
+
+
+def test_old_names_of_upsampling():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
+    for name in ("upsample_nearest", "upsample_bilinear"):
+        results = []
+        for lib in (tg, torch):
+            with pytest.warns(UserWarning, match="deprecated"):
+                results.append(array(getattr(lib.nn.functional, name)(lib.tensor(x), scale_factor=2)))
+        np.testing.assert_allclose(*results, rtol=1e-12)
 
 
 def test_output_size_of_a_transposed_convolution():

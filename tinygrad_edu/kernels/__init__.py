@@ -35,6 +35,8 @@ avg_pool2d_backward = kernel(pool_numpy.avg_pool2d_backward)
 matmul = kernel(linear_numpy.matmul)
 linear_forward = kernel(linear_numpy.linear_forward)
 linear_backward = kernel(linear_numpy.linear_backward)
+linear_act_forward = kernel(linear_numpy.linear_act_forward)
+linear_act_backward = kernel(linear_numpy.linear_act_backward)
 
 relu = kernel(elementwise_numpy.relu)
 relu_grad = kernel(elementwise_numpy.relu_grad)
@@ -83,6 +85,8 @@ __all__ = [
     "get_backend",
     "get_num_threads",
     "kernel",
+    "linear_act_backward",
+    "linear_act_forward",
     "linear_backward",
     "linear_forward",
     "log_softmax",

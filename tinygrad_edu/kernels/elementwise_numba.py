@@ -7,8 +7,10 @@ import numpy as np
 from tinygrad_edu.kernels import elementwise_numpy as twin
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import compiled
-
-f32 = np.float32
+from tinygrad_edu.kernels.elementwise_numpy import RELU, SIGMOID, TANH
+from tinygrad_edu.kernels.elementwise_scalars import exp32 as exp32
+from tinygrad_edu.kernels.elementwise_scalars import exp_of, f32, tanh_of
+from tinygrad_edu.kernels.elementwise_scalars import power_of_two as power_of_two
 
 
 def relu(x: np.ndarray) -> np.ndarray:
@@ -43,34 +45,60 @@ def _with_output(function, g: np.ndarray, y: np.ndarray) -> np.ndarray:
     return gx
 
 
-@compiled(inline="always")
-def exp32(x):
-    """exp for float32, to about one unit in the last place, written so that whole vectors go through it at once.
-
-    Cody and Waite: x = n*ln 2 + r with |r| <= ln(2)/2; ln 2 is split into two numbers so that r is exact; a polynomial
-    gives exp(r), and 2^n is made by writing n into the exponent bits. n is halved first because 2^128 has no float32.
-    NaN stays NaN, large x gives Inf and very negative x 0.
-    """
-    bounded = min(max(x, f32(-104.0)), f32(89.0))
-    n = np.floor(bounded * f32(1.44269504088896341) + f32(0.5))
-    r = (bounded - n * f32(0.693359375)) + n * f32(2.12194440e-4)
-    p = f32(1.9875691500e-4)
-    p = p * r + f32(1.3981999507e-3)
-    p = p * r + f32(8.3334519073e-3)
-    p = p * r + f32(4.1665795894e-2)
-    p = p * r + f32(1.6666665459e-1)
-    p = p * r + f32(5.0000001201e-1)
-    p = p * (r * r) + r + f32(1.0)
-    half = np.floor(n * f32(0.5))
-    y = p * power_of_two(half) * power_of_two(n - half)
-    return y if x == x else x
+@compiled()
+def activate_into(x, out, act):
+    source, result = x.reshape(x.size), out.reshape(out.size)
+    if act == RELU:
+        _relu(source, result)
+    elif act == SIGMOID:
+        _sigmoid(source, result)
+    elif act == TANH:
+        _tanh(source, result)
+    else:
+        result[:] = source
 
 
-@compiled(inline="always")
-def power_of_two(n):
-    """2^n for a whole number n between -126 and 127, by shifting n into the exponent bits of a float32."""
-    bits = np.int32(np.int32(np.int32(n) + np.int32(127)) << np.int32(23))
-    return bits.view(np.float32)
+@compiled()
+def activate(y, act):
+    """In place. One array in the loop, not two that happen to be the same, which would be done number by number."""
+    flat, zero, one = y.reshape(y.size), y.dtype.type(0), y.dtype.type(1)
+    if act == RELU:
+        for i in range(flat.size):
+            flat[i] = zero if flat[i] < zero else flat[i]
+    elif act == SIGMOID:
+        for i in range(flat.size):
+            flat[i] = one / (one + exp_of(-flat[i]))
+    elif act == TANH:
+        for i in range(flat.size):
+            flat[i] = tanh_of(flat[i])
+
+
+@compiled()
+def activate_grad_into(g, out, gx, act):
+    slope, y, result = g.reshape(g.size), out.reshape(out.size), gx.reshape(gx.size)
+    if act == RELU:
+        _relu_grad(slope, y, result)
+    elif act == SIGMOID:
+        _sigmoid_grad(slope, y, result)
+    elif act == TANH:
+        _tanh_grad(slope, y, result)
+    else:
+        result[:] = slope
+
+
+@compiled()
+def activate_grad(g, out, act):
+    """In place."""
+    flat, y, zero, one = g.reshape(g.size), out.reshape(out.size), g.dtype.type(0), g.dtype.type(1)
+    if act == RELU:
+        for i in range(flat.size):
+            flat[i] = zero if y[i] <= zero else flat[i]
+    elif act == SIGMOID:
+        for i in range(flat.size):
+            flat[i] = flat[i] * y[i] * (one - y[i])
+    elif act == TANH:
+        for i in range(flat.size):
+            flat[i] = flat[i] * (one - y[i] * y[i])
 
 
 @compiled()
@@ -87,8 +115,15 @@ def _relu_grad(g, y, gx):
 
 @compiled()
 def _sigmoid(x, y):
+    one = x.dtype.type(1)
     for i in range(x.size):
-        y[i] = f32(1) / (f32(1) + exp32(-x[i]))
+        y[i] = one / (one + exp_of(-x[i]))
+
+
+@compiled()
+def _tanh(x, y):
+    for i in range(x.size):
+        y[i] = tanh_of(x[i])
 
 
 @compiled()

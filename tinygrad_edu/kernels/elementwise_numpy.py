@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+NONE, RELU, SIGMOID, TANH = range(4)  # how the kernels that apply an activation are told which one
+
 
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0), an array of the same shape and dtype; NaN stays NaN."""
@@ -29,3 +31,27 @@ def sigmoid_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
 def tanh_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Gradient of tanh from its output y: g * (1 - y^2)."""
     return g * (1 - y * y)
+
+
+def activate_into(x: np.ndarray, out: np.ndarray, act: int) -> None:
+    """Write the activation `act` (NONE, RELU, SIGMOID or TANH) of every element of x to `out`, which may be x itself."""
+    if act == RELU:
+        out[...] = relu(x)
+    elif act == SIGMOID:
+        out[...] = sigmoid(x)
+    elif act == TANH:
+        np.tanh(x, out=out)
+    else:
+        out[...] = x
+
+
+def activate_grad_into(g: np.ndarray, out: np.ndarray, gx: np.ndarray, act: int) -> None:
+    """Write g times the derivative of `activate_into`, taken from its output, to `gx`, which may be g itself."""
+    if act == RELU:
+        gx[...] = relu_grad(g, out)
+    elif act == SIGMOID:
+        gx[...] = sigmoid_grad(g, out)
+    elif act == TANH:
+        gx[...] = tanh_grad(g, out)
+    else:
+        gx[...] = g

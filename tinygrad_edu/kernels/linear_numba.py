@@ -1,16 +1,160 @@
-"""Matrix products, and fully connected layers: bias, activation and their gradients in one more pass over memory."""
+"""Fully connected layers: product, bias, activation and their gradients in one call, and matrix products.
+
+Functions whose names end in ``_into`` write to arrays that the caller owns and are themselves compiled: other compiled
+functions call them, and a whole training step becomes one of machine code. All their arrays are row-major and of one
+dtype. The public kernels below them allocate, and send large products to `matmul_vector`, or without it to NumPy's BLAS.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
-from tinygrad_edu.kernels import elementwise_numpy, matmul_vector
+from tinygrad_edu.kernels import linear_loops, linear_vector, matmul_vector, threads
+from tinygrad_edu.kernels import linear_numpy as twin
 from tinygrad_edu.kernels.buffers import empty
-from tinygrad_edu.kernels.compiler import REORDER, compiled
-from tinygrad_edu.kernels.elementwise_numba import exp32
-from tinygrad_edu.kernels.linear_numpy import check_linear
+from tinygrad_edu.kernels.compiler import compiled
+from tinygrad_edu.kernels.elementwise_numba import activate, activate_grad
+from tinygrad_edu.kernels.elementwise_numpy import NONE
+from tinygrad_edu.kernels.linear_numpy import CODES, check_linear
+from tinygrad_edu.kernels.vector import usable
 
-CODES = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3}
+VECTORS = usable()
+LOOPS = 20_000  # multiply-adds that loops without vector instructions do before a BLAS has begun
+_NO_BIAS = {np.dtype(kind): np.empty(0, kind) for kind in "fd"}
+_NO_WEIGHT = {np.dtype(kind): np.empty((0, 0), kind) for kind in "fd"}
+
+
+# ---- compiled, for other compiled functions ----------------------------------------------------------------------------
+@compiled()
+def linear_act_forward_into(x, w, b, out, act):
+    _affine(x, w, b, out)
+    activate(out, act)
+
+
+@compiled()
+def linear_act_backward_into(g, x, w, out, act, gx, gw, gb, need_x):
+    activate_grad(g, out, act)
+    if gb.size:
+        _column_sums(g, gb)
+    if gw.size:
+        _product_into(g, True, x, gw)
+    if need_x:
+        _product_into(g, False, w, gx)
+
+
+def _affine(x, w, b, out):
+    """out = x w^T + b."""
+    raise NotImplementedError("only for compiled functions")
+
+
+def _product_into(a, turned, b, out):
+    """out = a b, or a^T b if `turned`."""
+    raise NotImplementedError("only for compiled functions")
+
+
+def _column_sums(g, sums):
+    """sums = sum of the rows of g."""
+    raise NotImplementedError("only for compiled functions")
+
+
+def _way(*arrays) -> str | None:
+    """ "vector" or "loops" for arrays of these types; None if they do not go together, which Numba then reports."""
+    if any(array.dtype != arrays[0].dtype or array.layout != "C" for array in arrays):
+        return None
+    return "vector" if VECTORS and arrays[0].dtype == types.float32 else "loops"
+
+
+@overload(_affine)
+def _choose_affine(x, w, b, out):
+    def by_vectors(x, w, b, out):
+        bias = b.ctypes.data if b.size else 0
+        linear_vector.multiply_turned(
+            x.shape[0], x.shape[1], w.shape[0], x.ctypes.data, w.ctypes.data, out.ctypes.data, bias
+        )
+
+    def by_loops(x, w, b, out):
+        linear_loops.multiply_turned(x, w, b, out)
+
+    return {"vector": by_vectors, "loops": by_loops, None: None}[_way(x, w, b, out)]
+
+
+@overload(_product_into)
+def _choose_product(a, turned, b, out):
+    def by_vectors(a, turned, b, out):
+        row, depth = (4, 4 * a.shape[1]) if turned else (4 * a.shape[1], 4)
+        linear_vector.multiply(
+            out.shape[0], b.shape[0], b.shape[1], a.ctypes.data, row, depth, b.ctypes.data, out.ctypes.data, 0
+        )
+
+    def by_loops(a, turned, b, out):
+        linear_loops.multiply(a, turned, b, out)
+
+    return {"vector": by_vectors, "loops": by_loops, None: None}[_way(a, b, out)]
+
+
+@overload(_column_sums)
+def _choose_column_sums(g, sums):
+    def by_vectors(g, sums):
+        linear_vector.column_sums(g.shape[0], g.shape[1], g.ctypes.data, sums.ctypes.data)
+
+    def by_loops(g, sums):
+        linear_loops.column_sums(g, sums)
+
+    return {"vector": by_vectors, "loops": by_loops, None: None}[_way(g, sums)]
+
+
+# ---- public kernels: the layers of small networks take a microsecond, so what happens here is kept short -----------------
+def linear_act_forward(x, weight, bias, act: int) -> np.ndarray:
+    check_linear(x, weight, bias, act)
+    kind = x.dtype
+    if bias is None:
+        bias = _NO_BIAS[kind]
+    if weight.dtype != kind or bias.dtype != kind:
+        return twin.linear_act_forward(x, weight, bias if bias.size else None, act)
+    size, shape = len(x) * weight.size, (len(x), len(weight))
+    if size >= LOOPS and _large(size, kind):
+        out = _product(x, weight, False, True)
+        _finish(out, np.ascontiguousarray(bias), act)
+        return out
+    out = np.empty(shape, kind) if size < LOOPS else empty(shape, kind)
+    if not (x.flags.c_contiguous and weight.flags.c_contiguous and bias.flags.c_contiguous):
+        x, weight, bias = map(np.ascontiguousarray, (x, weight, bias))
+    linear_act_forward_into(x, weight, bias, out, act)
+    return out
+
+
+def linear_act_backward(g, x, weight, out, act: int, need_x: bool = True, need_w: bool = True, need_b: bool = True):
+    kind = g.dtype
+    if x.dtype != kind or weight.dtype != kind or (act != NONE and out.dtype != kind):
+        return twin.linear_act_backward(g, x, weight, out, act, need_x, need_w, need_b)
+    size = len(x) * weight.size
+    if act == NONE:
+        d = out = g if g.flags.c_contiguous else np.ascontiguousarray(g)
+    else:
+        d, out = g.copy(), out if out.flags.c_contiguous else np.ascontiguousarray(out)
+    gb = np.empty(len(weight), kind) if need_b else _NO_BIAS[kind]
+    if size >= LOOPS and _large(size, kind):
+        _before_activation(d, out, act, gb)
+        gx = _product(d, weight, False, False) if need_x else None
+        return gx, _product(d, x, True, False) if need_w else None, gb if need_b else None
+    if not (x.flags.c_contiguous and weight.flags.c_contiguous):
+        x, weight = np.ascontiguousarray(x), np.ascontiguousarray(weight)
+    make = np.empty if size < LOOPS else empty
+    gx = make(x.shape, kind) if need_x else _NO_WEIGHT[kind]
+    gw = make(weight.shape, kind) if need_w else _NO_WEIGHT[kind]
+    linear_act_backward_into(d, x, weight, out, act, gx, gw, gb, need_x)
+    return gx if need_x else None, gw if need_w else None, gb if need_b else None
+
+
+def linear_forward(x, w, bias, activation: str | None) -> np.ndarray:
+    check_linear(x, w, bias, CODES.get(activation, activation))
+    return linear_act_forward(x, w, bias, CODES[activation])
+
+
+def linear_backward(g, x, w, y, activation: str | None, needs: tuple[bool, bool, bool] = (True, True, True)):
+    return linear_act_backward(g, x, w, y, CODES[activation], *needs)
 
 
 def matmul(a, b) -> np.ndarray:
@@ -24,84 +168,25 @@ def _product(a: np.ndarray, b: np.ndarray, a_turned: bool, b_turned: bool) -> np
     return (a.T if a_turned else a).dot(b.T if b_turned else b)
 
 
-def linear_forward(x, w, bias, activation: str | None) -> np.ndarray:
-    check_linear(x, w, bias, activation)
-    y = _product(x, w, False, True)
-    if bias is None:
-        bias = np.zeros(y.shape[1], y.dtype)
-    code = CODES[activation]
-    if code == 2 and y.dtype == np.float32:
-        _finish_sigmoid(y, bias)
-        return y
-    _finish(y, bias, code == 1)
-    if code == 2:
-        return elementwise_numpy.sigmoid(y)
-    return np.tanh(y, out=y) if code == 3 else y
-
-
-def linear_backward(g, x, w, y, activation: str | None, needs: tuple[bool, bool, bool] = (True, True, True)):
-    if activation is not None:
-        g, gb = _before_activation(g, y, CODES[activation])
-    elif needs[2]:
-        gb = np.empty(g.shape[1], g.dtype)
-        _column_sums(np.ascontiguousarray(g), gb)
-    gx = _product(g, w, False, False) if needs[0] else None
-    gw = _product(g, x, True, False) if needs[1] else None
-    return gx, gw, gb if needs[2] else None
-
-
-def _before_activation(g, y, code: int):
-    g, y = np.ascontiguousarray(g), np.ascontiguousarray(y)
-    d, gb = empty(g.shape, g.dtype), np.empty(g.shape[1], g.dtype)
-    _slopes(g, y, code, d, gb)
-    return d, gb
+def _large(size: int, kind: np.dtype) -> bool:
+    """Whether a product of so many multiply-adds is left to those who use several threads, or a BLAS."""
+    return size >= (threads.PARALLEL_FLOPS / 2 if VECTORS and kind.char == "f" else LOOPS)
 
 
 @compiled()
-def _finish(y, bias, relu):
-    """y = y + bias, then max(y, 0) if asked; written so that NaN fails the comparison and stays."""
-    zero = y.dtype.type(0)
-    for i in range(y.shape[0]):
-        row = y[i]
-        if relu:
-            for j in range(row.size):
-                value = row[j] + bias[j]
-                row[j] = zero if value < zero else value
-        else:
+def _finish(y, bias, act):
+    """Bias and activation after a product that has neither."""
+    if bias.size:
+        for i in range(y.shape[0]):
+            row = y[i]
             for j in range(row.size):
                 row[j] += bias[j]
+    activate(y, act)
 
 
 @compiled()
-def _finish_sigmoid(y, bias):
-    for i in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            y[i, j] += bias[j]
-    flat = y.reshape(y.size)  # rows may be shorter than a vector register: go through the whole array at once
-    for k in range(flat.size):
-        flat[k] = np.float32(1) / (np.float32(1) + exp32(-flat[k]))
-
-
-@compiled(REORDER)
-def _column_sums(g, gb):
-    gb[:] = 0
-    for i in range(g.shape[0]):
-        for j in range(g.shape[1]):
-            gb[j] += g[i, j]
-
-
-@compiled(REORDER)
-def _slopes(g, y, code, d, gb):
-    """d = g times the derivative of the activation, from its output y; gb = the column sums of d."""
-    zero, one = g.dtype.type(0), g.dtype.type(1)
-    slope, out, result = g.reshape(g.size), y.reshape(y.size), d.reshape(d.size)
-    if code == 1:
-        for k in range(slope.size):
-            result[k] = zero if out[k] <= zero else slope[k]
-    elif code == 2:
-        for k in range(slope.size):
-            result[k] = slope[k] * out[k] * (one - out[k])
-    else:
-        for k in range(slope.size):
-            result[k] = slope[k] * (one - out[k] * out[k])
-    _column_sums(d, gb)
+def _before_activation(d, out, act, gb):
+    """d becomes the gradient before the activation; gb, unless it is empty, its column sums."""
+    activate_grad(d, out, act)
+    if gb.size:
+        _column_sums(d, gb)

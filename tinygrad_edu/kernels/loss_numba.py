@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu.kernels import loss_numpy as twin
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import EXACT, REORDER, compiled
-from tinygrad_edu.kernels.elementwise_numba import exp32
+from tinygrad_edu.kernels.elementwise_scalars import exp32
 
 f32 = np.float32
 BLOCK = 4096  # elements that are worked on at a time

@@ -1,0 +1,224 @@
+"""Products of small float32 matrices, from inside other compiled functions: no Python, no table, hardly any preparation.
+
+A layer of a small network is over in microseconds, so these products begin at once. One tile does all the work whose
+right factor lies in rows: it holds up to ROWS x 2 vectors of the result in registers. Where both factors run along the
+sum, as in x w^T, either the rows are multiplied as vectors (`_dot`: few outputs, long sums) or a panel of w is turned
+first (`_turned`). Large products go to `matmul_vector`, which also uses several threads.
+
+Matrices are given by address and distances in bytes, so that a transposed factor is the same matrix read another way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from tinygrad_edu.kernels.compiler import compiled
+from tinygrad_edu.kernels.vector import transpose_tile
+from tinygrad_edu.kernels.vector_instructions import FLOAT, INT, LANES, VECTOR, ZERO, Emitter
+
+ROWS = 10 if LANES == 16 else 6  # two accumulators a row: AVX-512 has 32 registers, AVX2 16
+FEW = 4 if LANES == 16 else 2
+DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (3, 3)
+PANEL = 2 * LANES
+DEPTH = 256  # rows of the right factor that stay in the first-level cache, 32 KB a panel
+
+
+def _tile(rows: int, vectors: int):
+    """Make C[i, v] = start[i, v] + sum over k of A(i, k) B(k, v), for i < rows and v < vectors.
+
+    A(i, k) is at a + i a_row + k a_depth, the vectors B(k, .) at b + k b_depth; `start` (0: zeros) has rows start_row
+    apart: 0 for a bias, those of C to add to what C holds. Only the last vector may be incomplete, of `lanes` numbers.
+    """
+
+    @intrinsic
+    def tile(context, depth, a, a_row, a_depth, b, b_depth, c, c_row, start, start_row, lanes):
+        return types.void(*[types.int64] * 11), generate
+
+    def generate(context, builder, signature, args):
+        depth, a, a_row, a_depth, b, b_depth, c, c_row, start, start_row, lanes = args
+        emit = Emitter(builder)
+        masks = [None, emit.first_lanes(lanes)][-vectors:]
+        whole = emit.first_lanes(INT(LANES))
+        sums = [[cgutils.alloca_once(builder, VECTOR) for _ in range(vectors)] for _ in range(rows)]
+        with builder.if_else(builder.icmp_signed("!=", start, INT(0))) as (given, missing):
+            with given:
+                for i in range(rows):
+                    row = emit.add(start, emit.times(start_row, i))
+                    for v in range(vectors):
+                        builder.store(emit.load(emit.add(row, 4 * LANES * v), masks[v]), sums[i][v])
+            with missing:
+                for cell in (cell for line in sums for cell in line):
+                    builder.store(ZERO, cell)
+        a_starts = [emit.add(a, emit.times(a_row, i)) for i in range(rows)]
+        with emit.repeat(depth) as k:
+            here, column = emit.add(b, emit.times(k, b_depth)), emit.times(k, a_depth)
+            y = [emit.load(emit.add(here, 4 * LANES * v), masks[v]) for v in range(vectors)]
+            for i in range(rows):
+                x = emit.splat(emit.add(a_starts[i], column))
+                for v in range(vectors):
+                    builder.store(emit.multiply_add(x, y[v], builder.load(sums[i][v])), sums[i][v])
+        for i in range(rows):
+            row = emit.add(c, emit.times(c_row, i))
+            for v in range(vectors):
+                emit.store(
+                    builder.load(sums[i][v]), emit.add(row, 4 * LANES * v), whole if masks[v] is None else masks[v]
+                )
+        return context.get_dummy_value()
+
+    return tile
+
+
+_wide, _wide_few, _wide_one = _tile(ROWS, 2), _tile(FEW, 2), _tile(1, 2)
+_slim, _slim_few, _slim_one = _tile(ROWS, 1), _tile(FEW, 1), _tile(1, 1)
+
+
+@intrinsic
+def _dot_tile(context, depth, a, a_row, b, b_row, c, c_row, bias, rows, columns):
+    """C[i, j] = bias[j] + A_i . B_j for rows of A and of B that lie in one piece; `bias` 0: none.
+
+    rows <= DOT_ROWS and columns <= DOT_COLUMNS exist; for those that do not, the last one is read again.
+    """
+
+    def generate(context, builder, signature, args):
+        depth, a, a_row, b, b_row, c, c_row, bias, rows, columns = args
+        emit = Emitter(builder)
+        sums = [[cgutils.alloca_once(builder, VECTOR) for _ in range(DOT_COLUMNS)] for _ in range(DOT_ROWS)]
+        for cell in (cell for line in sums for cell in line):
+            builder.store(ZERO, cell)
+
+        def starts(first, step, count, most):
+            last = builder.sub(count, INT(1))
+            places = [builder.select(builder.icmp_signed("<", INT(i), count), INT(i), last) for i in range(most)]
+            return [emit.add(first, emit.times(step, place)) for place in places]
+
+        x_rows, y_rows = starts(a, a_row, rows, DOT_ROWS), starts(b, b_row, columns, DOT_COLUMNS)
+
+        def accumulate(offset, mask):
+            y = [emit.load(emit.add(row, offset), mask) for row in y_rows]
+            for i in range(DOT_ROWS):
+                x = emit.load(emit.add(x_rows[i], offset), mask)
+                for j in range(DOT_COLUMNS):
+                    builder.store(emit.multiply_add(x, y[j], builder.load(sums[i][j])), sums[i][j])
+
+        vectors = builder.sdiv(depth, INT(LANES))
+        with emit.repeat(vectors) as k:
+            accumulate(emit.times(k, 4 * LANES), None)
+        left = builder.srem(depth, INT(LANES))
+        with builder.if_then(builder.icmp_signed(">", left, INT(0))):
+            accumulate(emit.times(vectors, 4 * LANES), emit.first_lanes(left))
+        for j in range(DOT_COLUMNS):
+            with builder.if_then(builder.icmp_signed("<", INT(j), columns)):
+                start = cgutils.alloca_once_value(builder, FLOAT(0.0))
+                with builder.if_then(builder.icmp_signed("!=", bias, INT(0))):
+                    builder.store(builder.load(emit.pointer(emit.add(bias, 4 * j), FLOAT)), start)
+                for i in range(DOT_ROWS):
+                    with builder.if_then(builder.icmp_signed("<", INT(i), rows)):
+                        total = builder.fadd(emit.total(builder.load(sums[i][j])), builder.load(start))
+                        place = emit.add(emit.add(c, emit.times(c_row, i)), 4 * j)
+                        builder.store(total, emit.pointer(place, FLOAT))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 10), generate
+
+
+@compiled()
+def _panel(rows, depth, a, a_row, a_depth, b, b_depth, c, c_row, start, start_row, lanes):
+    """All rows of one panel of C, `lanes` <= PANEL numbers wide."""
+    i = 0
+    if lanes > LANES:
+        last = lanes - LANES
+        while i + ROWS <= rows:
+            _wide(depth, a + i * a_row, a_row, a_depth, b, b_depth, c + i * c_row, c_row, start, start_row, last)
+            i += ROWS
+            start += ROWS * start_row
+        while i + FEW <= rows:
+            _wide_few(depth, a + i * a_row, a_row, a_depth, b, b_depth, c + i * c_row, c_row, start, start_row, last)
+            i += FEW
+            start += FEW * start_row
+        while i < rows:
+            _wide_one(depth, a + i * a_row, a_row, a_depth, b, b_depth, c + i * c_row, c_row, start, start_row, last)
+            i += 1
+            start += start_row
+    else:
+        while i + ROWS <= rows:
+            _slim(depth, a + i * a_row, a_row, a_depth, b, b_depth, c + i * c_row, c_row, start, start_row, lanes)
+            i += ROWS
+            start += ROWS * start_row
+        while i + FEW <= rows:
+            _slim_few(depth, a + i * a_row, a_row, a_depth, b, b_depth, c + i * c_row, c_row, start, start_row, lanes)
+            i += FEW
+            start += FEW * start_row
+        while i < rows:
+            _slim_one(depth, a + i * a_row, a_row, a_depth, b, b_depth, c + i * c_row, c_row, start, start_row, lanes)
+            i += 1
+            start += start_row
+
+
+@compiled()
+def multiply(rows, depth, columns, a, a_row, a_depth, b, c, bias):
+    """C = bias + A B for B and C (columns numbers in a row) in row-major order; A as in `_tile`; bias 0: none."""
+    step = 4 * columns
+    for j in range(0, columns, PANEL):
+        lanes = min(PANEL, columns - j)
+        start, start_row = (bias + 4 * j if bias != 0 else 0), 0
+        for k in range(0, max(depth, 1), DEPTH):
+            many = min(DEPTH, depth - k)
+            _panel(
+                rows, many, a + k * a_depth, a_row, a_depth, b + k * step + 4 * j, step, c + 4 * j, step,
+                start, start_row, lanes,
+            )  # fmt: skip
+            start, start_row = c + 4 * j, step
+
+
+@compiled()
+def multiply_turned(rows, depth, columns, a, w, c, bias):
+    """C = bias + A W^T for row-major A (rows, depth), W (columns, depth) and C."""
+    if depth >= 4 * LANES and (columns <= PANEL or rows <= 2 * DOT_ROWS):
+        _dots(rows, depth, columns, a, w, c, bias)
+    else:
+        _turned(rows, depth, columns, a, w, c, bias)
+
+
+@compiled()
+def _dots(rows, depth, columns, a, w, c, bias):
+    step = 4 * depth
+    for i in range(0, rows, DOT_ROWS):
+        for j in range(0, columns, DOT_COLUMNS):
+            _dot_tile(
+                depth, a + i * step, step, w + j * step, step, c + 4 * (i * columns + j), 4 * columns,
+                bias + 4 * j if bias != 0 else 0, min(DOT_ROWS, rows - i), min(DOT_COLUMNS, columns - j),
+            )  # fmt: skip
+
+
+@compiled()
+def _turned(rows, depth, columns, a, w, c, bias):
+    """Panel by panel: W's rows become columns of a work array, then all rows of A pass over it."""
+    room = np.empty(min(DEPTH, depth) * PANEL + LANES, np.float32)
+    panel = (room.ctypes.data + 63) & -64  # a vector that is spread over two cache lines takes twice as long
+    for j in range(0, columns, PANEL):
+        lanes = min(PANEL, columns - j)
+        start, start_row = (bias + 4 * j if bias != 0 else 0), 0
+        for k in range(0, max(depth, 1), DEPTH):
+            many = min(DEPTH, depth - k)
+            for n in range(0, lanes, LANES):
+                for m in range(0, many, LANES):
+                    transpose_tile(
+                        w + 4 * ((j + n) * depth + k + m), 4 * depth, panel + 4 * (m * PANEL + n), 4 * PANEL,
+                        min(LANES, lanes - n), min(LANES, many - m),
+                    )  # fmt: skip
+            _panel(
+                rows, many, a + 4 * k, 4 * depth, 4, panel, 4 * PANEL, c + 4 * j, 4 * columns, start, start_row, lanes
+            )
+            start, start_row = c + 4 * j, 4 * columns
+
+
+ONE = np.ones(1, np.float32)
+
+
+@compiled()
+def column_sums(rows, columns, g, sums):
+    """The sum of the rows of g: the product with a row of ones, each of which is read from the same place."""
+    multiply(1, rows, columns, ONE.ctypes.data, 0, 0, g, sums, 0)

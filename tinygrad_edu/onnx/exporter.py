@@ -48,10 +48,19 @@ def write(model: Module, args: Any, kwargs: Mapping[str, Any] | None, options: O
     axes = call.axes()
     trace, outs = _two_runs(model, call, axes)
     proto = _translated(trace, outs, axes, call, options)
-    onnx.checker.check_model(proto, full_check=True)
+    _check(proto)
     if f is not None:
         write_whole(os.fspath(f), proto.SerializeToString())
     return proto
+
+
+def _check(proto: onnx.ModelProto) -> None:
+    """Let ONNX look for what it does not allow, such as types that an operation is not defined for."""
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        facts = f"ONNX does not accept the graph: {error}."
+        raise RuntimeError(message("", "onnx.export", facts, "for integers and bools, .float() before it.")) from error
 
 
 # ---- the inputs -------------------------------------------------------------------------------------------------------------
@@ -70,7 +79,9 @@ class _Call:
         self.places = [name for name, value in places if isinstance(value, Tensor)]
         tensors = [value for _, value in places if isinstance(value, Tensor)]
         if not tensors:
-            raise ValueError(message("", "onnx.export", "args hold no Tensor.", "export(model, tg.zeros(1, 1, 28, 28), f)."))
+            raise ValueError(
+                message("", "onnx.export", "args hold no Tensor.", "export(model, tg.zeros(1, 1, 28, 28), f).")
+            )
         wanted = options.input_names if options.input_names is not None else self.places
         if len(wanted) != len(tensors) or len(set(wanted)) != len(wanted):
             facts = f"{len(tensors)} tensors are put in, input_names are {list(wanted)}."
@@ -127,7 +138,7 @@ def _two_runs(model: Module, call: _Call, axes: list[Axis]) -> tuple[Trace, list
             other, other_outs = _second_run(model, call, axes)
     finally:
         random.set_rng_state(state)
-    compare(one, other, outs, other_outs)
+    compare(one, other, outs, other_outs, dynamic=bool(axes))
     return one, outs
 
 
@@ -181,7 +192,9 @@ def _translated(trace: Trace, outs: list[Value], axes: list[Axis], call: _Call, 
     graph.step = None
     results = _name_outputs(graph, outs, options)
     labels = {(name, dim): label for name, dim, label in call.dynamic()}
-    inputs = [_info(str(v.key), v, [labels.get((str(v.key), d), n) for d, n in enumerate(v.dims)]) for v in trace.inputs]
+    inputs = [
+        _info(str(v.key), v, [labels.get((str(v.key), d), n) for d, n in enumerate(v.dims)]) for v in trace.inputs
+    ]
     outputs = [_info(name, value, _output_dims(name, value, axes, options)) for name, value in results.items()]
     weights = [numpy_helper.from_array(array, name) for name, array in graph.initializers.items()]
     states = {name for name, _ in [*call.model.named_parameters(), *call.model.named_buffers()]}

@@ -52,12 +52,14 @@ class Graph:
 
         Inputs may be values, names, arrays or numbers; None leaves an optional one out. So does an attribute that is None.
         """
-        for name, attribute in attributes.items():
-            if isinstance(attribute, Varying) or (isinstance(attribute, tuple | list) and _varies(attribute)):
-                raise self.refused(f"has a {name} that depends on a dynamic axis", "make that axis static.")
+        for attribute in attributes.values():
+            for n in attribute if isinstance(attribute, tuple | list) else (attribute,):
+                self.static(n)
         path = self._unique(f"{self._prefix()}/{kind}")
         names = [f"{path}_output_{i}" for i in range(outputs)]
         given = [self.name(i) for i in inputs]
+        while given and not given[-1]:
+            given.pop()
         attributes = {name: attribute for name, attribute in attributes.items() if attribute is not None}
         self.nodes.append(helper.make_node(kind, given, names, name=path, **attributes))
         return names[0] if outputs == 1 else names
@@ -73,6 +75,12 @@ class Graph:
         """Compose an error about the step that is being translated."""
         where = "" if self.step is None else f"the operation {self.step.name} ({self.step.where()}) "
         return GraphError(message("", "onnx.export", f"{where}{facts}.", fix))
+
+    def static(self, n: int | Varying) -> int:
+        """Return a length that must not vary."""
+        if isinstance(n, Varying):
+            raise self.refused("depends on the length of a dynamic axis", "make that axis static.")
+        return n
 
     # ---- names of what goes into a node -------------------------------------------------------------------------------------
     def name(self, given: Any) -> str:
@@ -108,7 +116,9 @@ class Graph:
         """A tensor made outside the graph whose size varies: filled with one number, or counting 0, 1, 2, ..."""
         array = np.asarray(value.array)
         if array.size and (array == array.flat[0]).all():
-            return self.node("ConstantOfShape", self.shape(value.dims), value=numpy_helper.from_array(array.reshape(-1)[:1]))
+            return self.node(
+                "ConstantOfShape", self.shape(value.dims), value=numpy_helper.from_array(array.reshape(-1)[:1])
+            )
         if array.ndim == 1 and array.dtype.kind == "i" and np.array_equal(array, np.arange(len(array))):
             stop = self.node("Squeeze", self.shape(value.dims), self.constant([0]))
             whole = self.node("Range", self.constant(0), stop, self.constant(1))

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu.onnx.graph import Graph
+from tinygrad_edu.onnx.rules_activation import rule as activations
 from tinygrad_edu.onnx.rules_layers import rule as layers
-from tinygrad_edu.onnx.rules_math import as_bool, axes_of
+from tinygrad_edu.onnx.rules_math import as_bool
 from tinygrad_edu.onnx.rules_math import rule as mathematics
+from tinygrad_edu.onnx.rules_reduction import axes_of
+from tinygrad_edu.onnx.rules_reduction import rule as reductions
 from tinygrad_edu.onnx.rules_shape import rule as shapes
 from tinygrad_edu.onnx.trace import Value
 
@@ -22,7 +25,7 @@ __all__ = ["OPS"]
 # ---- operations that ONNX has too: our name, ONNX's name  ------------------------------------------
 SAME = {
     "mul": "Mul", "true_divide": "Div", "neg": "Neg", "abs": "Abs", "sign": "Sign", "exp": "Exp", "log": "Log", "sqrt": "Sqrt",
-    "reciprocal": "Reciprocal", "floor": "Floor", "ceil": "Ceil", "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin",
+    "reciprocal": "Reciprocal", "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin",
     "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh",
     "tanh": "Tanh", "erf": "Erf", "relu": "Relu", "sigmoid": "Sigmoid", "softsign": "Softsign", "mish": "Mish", "hardswish": "HardSwish",
     "maximum": "Max", "minimum": "Min", "clamp_above": "Max", "clamp_below": "Min", "power": "Pow", "matmul": "MatMul",
@@ -34,10 +37,9 @@ BOOLEAN = {
     "bitwise_and": "And", "bitwise_or": "Or", "bitwise_xor": "Xor", "bitwise_not": "Not",
 }  # fmt: skip
 REDUCTIONS = {
-    "sum_along": "ReduceSum", "mean_along": "ReduceMean", "amax_along": "ReduceMax", "amin_along": "ReduceMin",
+    "mean_along": "ReduceMean", "amax_along": "ReduceMax", "amin_along": "ReduceMin",
     "prod_along": "ReduceProd", "logsumexp_along": "ReduceLogSumExp",
 }  # fmt: skip
-
 
 
 def same(kind: str) -> Callable:
@@ -64,6 +66,8 @@ OPS: dict[str, Callable[..., Any]] = {
     **{name: boolean(kind) for name, kind in BOOLEAN.items()},
     **{name: reduction(kind) for name, kind in REDUCTIONS.items()},
     **mathematics,
+    **activations,
+    **reductions,
     **shapes,
     **layers,
 }

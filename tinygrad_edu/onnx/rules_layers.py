@@ -37,10 +37,13 @@ def _convolution(g: Graph, input: Value, weight: Value, bias: Value | None, stri
         pads = [n // 2 for n in total] + [n - n // 2 for n in total]
     else:
         pads = _each(0 if padding == "valid" else padding, spatial) * 2
-    return _batched(g, input, spatial, lambda x: g.node(
-        "Conv", x, weight, *([] if bias is None else [bias]), kernel_shape=kernel, strides=_each(stride, spatial), pads=pads,
-        dilations=dilations, group=groups,
-    ))  # fmt: skip
+    windows: dict[str, Any] = {
+        "kernel_shape": kernel,
+        "strides": _each(stride, spatial),
+        "pads": pads,
+        "dilations": dilations,
+    }
+    return _batched(g, input, spatial, lambda x: g.node("Conv", x, weight, bias, group=groups, **windows))
 
 
 def _transposed(
@@ -48,25 +51,38 @@ def _transposed(
 ) -> str:
     kernel = list(weight.dims[2:])
     spatial = len(kernel)
-    return _batched(g, input, spatial, lambda x: g.node(
-        "ConvTranspose", x, weight, *([] if bias is None else [bias]), kernel_shape=kernel, strides=_each(stride, spatial),
-        pads=_each(padding, spatial) * 2, output_padding=_each(output_padding, spatial), dilations=_each(dilation, spatial),
-        group=groups,
-    ))  # fmt: skip
+    strides, more = _each(stride, spatial), _each(output_padding, spatial)
+    if any(n >= s for n, s in zip(more, strides, strict=True)):
+        raise g.refused(
+            "has an output_padding not below its stride, which few programs run", "a smaller output_padding."
+        )
+    windows: dict[str, Any] = {
+        "kernel_shape": kernel,
+        "strides": strides,
+        "pads": _each(padding, spatial) * 2,
+        "output_padding": more,
+    }
+    windows["dilations"] = _each(dilation, spatial)
+    return _batched(g, input, spatial, lambda x: g.node("ConvTranspose", x, weight, bias, group=groups, **windows))
 
 
 # ---- pooling ----------------------------------------------------------------------------------------------------------------
+def _windows(spatial: int, kernel_size, stride, padding, ceil_mode: bool) -> dict[str, Any]:
+    kernel = _each(kernel_size, spatial)
+    strides, pads = _each(stride, spatial) if stride else kernel, _each(padding, spatial) * 2
+    return {"kernel_shape": kernel, "strides": strides, "pads": pads, "ceil_mode": int(ceil_mode)}
+
+
 def _max_pool(spatial: int) -> Any:
     def build(
         g: Graph, input: Value, kernel_size, stride, padding, dilation, ceil_mode: bool, return_indices: bool
     ) -> str:
         if return_indices:
             raise g.refused("also returns the indices of the maxima", "return_indices=False.")
-        kernel = _each(kernel_size, spatial)
-        return _batched(g, input, spatial, lambda x: g.node(
-            "MaxPool", x, kernel_shape=kernel, strides=_each(stride, spatial) if stride else kernel,
-            pads=_each(padding, spatial) * 2, dilations=_each(dilation, spatial), ceil_mode=int(ceil_mode),
-        ))  # fmt: skip
+        windows = _windows(spatial, kernel_size, stride, padding, ceil_mode)
+        return _batched(
+            g, input, spatial, lambda x: g.node("MaxPool", x, dilations=_each(dilation, spatial), **windows)
+        )
 
     return build
 
@@ -75,17 +91,14 @@ def _avg_pool(spatial: int) -> Any:
     def build(
         g: Graph, input: Value, kernel_size, stride, padding, ceil_mode: bool, count_include_pad: bool, divisor_override=None
     ) -> str:  # fmt: skip
-        kernel = _each(kernel_size, spatial)
-        count_pad = count_include_pad or divisor_override is not None
-        y = _batched(g, input, spatial, lambda x: g.node(
-            "AveragePool", x, kernel_shape=kernel, strides=_each(stride, spatial) if stride else kernel,
-            pads=_each(padding, spatial) * 2, ceil_mode=int(ceil_mode), count_include_pad=int(count_pad),
-        ))  # fmt: skip
+        windows = _windows(spatial, kernel_size, stride, padding, ceil_mode)
+        count = int(count_include_pad or divisor_override is not None)
+        y = _batched(g, input, spatial, lambda x: g.node("AveragePool", x, count_include_pad=count, **windows))
         if divisor_override is None:
             return y
         if ceil_mode:
             raise g.refused("has a divisor_override with windows over the edge", "ceil_mode=False.")
-        return g.node("Mul", y, g.like(input, math.prod(kernel) / divisor_override))
+        return g.node("Mul", y, g.like(input, math.prod(windows["kernel_shape"]) / divisor_override))
 
     return build
 
@@ -115,9 +128,7 @@ for _spatial in (1, 2, 3):
 @rule
 def adaptive_mean(g: Graph, x: Value, dim: int, count: int) -> str:
     """The means of windows along one dimension, each cut out."""
-    size = x.dims[dim]
-    if isinstance(size, Varying):
-        raise g.refused("pools a dynamic axis to a fixed length", "output_size=1, or a static axis.")
+    size = g.static(x.dims[dim])
     axis, means = g.constant([dim]), []
     for i in range(count):
         start, stop = i * size // count, -((i + 1) * size // -count)
@@ -159,13 +170,11 @@ def batch_norm(
 @rule
 def row_standardize(g: Graph, x: Value, w: Value | None, b: Value | None, count: int, eps: float, work: Any) -> str:
     scale = w if w is not None else np.ones(x.array.shape[x.array.ndim - count :], x.array.dtype)
-    return g.node("LayerNormalization", x, scale, *([] if b is None else [b]), axis=-count, epsilon=float(eps))
+    return g.node("LayerNormalization", x, scale, b, axis=-count, epsilon=float(eps))
 
 
 @rule
-def group_standardize(
-    g: Graph, x: Value, w: Value | None, b: Value | None, groups: int, eps: float, work: Any
-) -> str:
+def group_standardize(g: Graph, x: Value, w: Value | None, b: Value | None, groups: int, eps: float, work: Any) -> str:
     rows = g.node("Reshape", x, g.constant([0, groups, -1]))
     normal = g.reshape(_standardize(g, rows, [2], g.like(x, eps)), x.dims, x.dims[:2])
     return _per_channel(g, normal, w, b, len(x.dims))
@@ -175,6 +184,8 @@ def group_standardize(
 def local_response_norm(g: Graph, input: Value, size: int, alpha: float, beta: float, k: float) -> str:
     if size % 2 == 0:
         raise g.refused("has windows of even size, which ONNX centres differently", "an odd size.")
+    if len(input.dims) != 4:
+        raise g.refused(f"normalizes a tensor of shape {input.array.shape}", "images (N, C, H, W).")
     return g.node("LRN", input, size=size, alpha=float(alpha), beta=float(beta), bias=float(k))
 
 
@@ -193,7 +204,9 @@ def RNNBase(g: Graph, self: Any, input: Any, hx: Any, weights: list) -> list[str
     ways, finals = 1 + self.bidirectional, []
     for number in range(self.num_layers):
         lines = range(number * ways, (number + 1) * ways)
-        begin = [g.node("Slice", s, g.constant([lines[0]]), g.constant([lines[-1] + 1]), g.constant([0])) for s in states]
+        begin = [
+            g.node("Slice", s, g.constant([lines[0]]), g.constant([lines[-1] + 1]), g.constant([0])) for s in states
+        ]
         x, *last = _recurrent_layer(g, self, x, [weights[line] for line in lines], begin)
         finals.append(last)
     joined = [each[0] if len(each) == 1 else g.node("Concat", *each, axis=0) for each in zip(*finals, strict=True)]

@@ -48,8 +48,9 @@ def permute_dims(g: Graph, x: Value, dims: tuple) -> str:
 @rule
 def transpose(g: Graph, x: Value, dim0: int, dim1: int) -> str:
     order = list(range(len(x.dims)))
-    if order:
-        order[dim0], order[dim1] = order[dim1], order[dim0]
+    if not order:
+        return g.name(x)
+    order[dim0], order[dim1] = order[dim1], order[dim0]
     return g.node("Transpose", x, perm=order)
 
 
@@ -126,11 +127,15 @@ def rows_of(g: Graph, w: Value, ids: Value, padding_idx: int | None) -> str:
 
 @rule
 def take_along(g: Graph, x: Value, index: Value, dim: int) -> str:
+    if not x.dims or not index.dims:
+        raise g.refused("gathers from or with a 0-d tensor", "x.unsqueeze(0).")
     return g.node("GatherElements", x, index, axis=dim)
 
 
 @rule
 def pick_one(g: Graph, x: Value, index: Value, dim: int, keepdim: bool) -> str:
+    if not x.dims:
+        return g.name(x)
     if keepdim:
         return take_along(g, x, index, dim)
     axis = g.constant([dim])
@@ -139,7 +144,19 @@ def pick_one(g: Graph, x: Value, index: Value, dim: int, keepdim: bool) -> str:
 
 @rule
 def reverse(g: Graph, x: Value, dims: tuple) -> str:
-    return _slice(g, x, [(dim, -1, -FAR, -1) for dim in dims])
+    return _slice(g, x, [(dim, -1, -FAR, -1) for dim in dims]) if dims else g.name(x)
+
+
+@rule
+def roll(g: Graph, x: Value, shifts: Any, dims: Any) -> str:
+    if dims is None:
+        raise g.refused("rolls the flattened tensor", "roll(shifts, dims).")
+    y: Any = x
+    pairs = zip(*([n] if isinstance(n, int) else n for n in (shifts, dims)), strict=True)
+    for steps, dim in pairs:  # what leaves at the end comes in at the front
+        cut = -steps % g.static(x.dims[dim])
+        y = g.node("Concat", _slice(g, y, [(dim, cut, FAR, 1)]), _slice(g, y, [(dim, 0, cut, 1)]), axis=dim)
+    return y
 
 
 @rule

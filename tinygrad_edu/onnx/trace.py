@@ -101,6 +101,7 @@ class Trace:
         self._known: dict[int, _Known] = {}
         self._constants = self._results = 0
         self._inside: FrameType | None = None  # the function that is being written down as one step
+        self._arguments: dict[str, Any] = {}
         self._thread = threading.get_ident()
         for name, tensor in chain(self.model.named_parameters(), self.model.named_buffers()):
             self._enter(tensor, Value("state", name, tensor.array()))
@@ -177,7 +178,9 @@ class Trace:
         data = tensor._data
         known = _Known(tensor, data, version(data), value)
         self._known[id(tensor)] = known
-        if not isinstance(data, np.bool):  # NumPy has one True and one False: they say nothing about where they come from
+        if not isinstance(
+            data, np.bool
+        ):  # NumPy has one True and one False: they say nothing about where they come from
             self._known[id(data)] = known
 
     def _find(self, holder: Any) -> _Known | None:

@@ -25,6 +25,8 @@ def as_bool(g: Graph, x: Value) -> Any:
 # ---- arithmetic -------------------------------------------------------------------------------------------------------------
 @rule
 def linear(g: Graph, x: Value, w: Value, bias: Value | None) -> str:
+    if len(w.dims) == 1:
+        return g.node("MatMul", x, w)
     if len(x.dims) == 2:
         return g.node("Gemm", x, w, bias, transB=1)
     y = g.node("MatMul", x, g.node("Transpose", w, perm=[1, 0]))

@@ -10,6 +10,7 @@ No function here may be compiled with "reassoc": x - n*A + n*B is exact only in 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -18,7 +19,7 @@ from numba.extending import overload
 from tinygrad_edu.kernels.compiler import EXACT, compiled
 
 f32 = np.float32
-OPTIONS = {"fastmath": EXACT, "error_model": "numpy", "nogil": True}
+OPTIONS: Any = {"fastmath": EXACT, "error_model": "numpy", "nogil": True}
 LOG2E, LN2_HIGH, LN2_LOW = f32(1.44269504088896341), f32(0.693359375), f32(-2.12194440e-4)  # high + low = ln 2
 SQRT_HALF, TINY, TWO_23 = f32(0.70710678118654752), f32(1.17549435e-38), f32(8388608.0)
 

@@ -1,7 +1,8 @@
 """Matrix products as loops that any compiler can turn into vector instructions, for float64 and for other processors.
 
 Four sums, or four rows, go through the innermost loop at a time, so that every number loaded serves four
-multiplications or every sum stored brings four: half the speed of a BLAS, without the price of calling one.
+multiplications, or every sum stored brings four: half the speed of a BLAS, without the price of calling one. All
+matrices are row-major.
 """
 
 from __future__ import annotations
@@ -10,52 +11,50 @@ from tinygrad_edu.kernels.compiler import REORDER, compiled
 
 
 @compiled(REORDER)
-def multiply_turned(a, w, bias, c):
-    """c = a w^T + bias for row-major a (rows, depth), w (columns, depth); an empty bias is none."""
-    depth, columns = a.shape[1], w.shape[0]
-    zero, whole = a.dtype.type(0), columns - columns % 4
-    for i in range(a.shape[0]):
-        x = a[i]
+def affine(x, w, b, out):
+    """out = x w^T + b; an empty b is none."""
+    depth, columns = x.shape[1], w.shape[0]
+    zero, whole = x.dtype.type(0), columns - columns % 4
+    for i in range(x.shape[0]):
+        row, result = x[i], out[i]
         for j in range(0, whole, 4):
             w0, w1, w2, w3 = w[j], w[j + 1], w[j + 2], w[j + 3]
             s0, s1, s2, s3 = zero, zero, zero, zero
             for k in range(depth):
-                s0 += x[k] * w0[k]
-                s1 += x[k] * w1[k]
-                s2 += x[k] * w2[k]
-                s3 += x[k] * w3[k]
-            c[i, j], c[i, j + 1], c[i, j + 2], c[i, j + 3] = s0, s1, s2, s3
+                s0 += row[k] * w0[k]
+                s1 += row[k] * w1[k]
+                s2 += row[k] * w2[k]
+                s3 += row[k] * w3[k]
+            result[j], result[j + 1], result[j + 2], result[j + 3] = s0, s1, s2, s3
         for j in range(whole, columns):
-            total = zero
+            total, w0 = zero, w[j]
             for k in range(depth):
-                total += x[k] * w[j, k]
-            c[i, j] = total
-        if bias.size:
+                total += row[k] * w0[k]
+            result[j] = total
+        if b.size:
             for j in range(columns):
-                c[i, j] += bias[j]
+                result[j] += b[j]
 
 
 @compiled(REORDER)
-def multiply(a, turned, b, c):
-    """c = a b, or a^T b if `turned`, for row-major matrices."""
-    rows, depth = c.shape[0], b.shape[0]
-    whole = depth - depth % 4
-    row_step, depth_step = (1, a.shape[1]) if turned else (a.shape[1], 1)
-    flat = a.reshape(a.size)
-    for i in range(rows):
-        row = c[i]
+def product(a, turned, b, out):
+    """out = a b, or a^T b if `turned`."""
+    depth = b.shape[0]
+    whole, flat = depth - depth % 4, a.reshape(a.size)
+    row_step, step = (1, a.shape[1]) if turned else (a.shape[1], 1)
+    for i in range(out.shape[0]):
+        row = out[i]
         row[:] = 0
         for k in range(0, whole, 4):
-            at = i * row_step + k * depth_step
-            x0, x1, x2 = flat[at], flat[at + depth_step], flat[at + 2 * depth_step]
-            x3 = flat[at + 3 * depth_step]
+            at = i * row_step + k * step
+            a0, a1, a2, a3 = flat[at], flat[at + step], flat[at + 2 * step], flat[at + 3 * step]
             b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
             for j in range(row.size):
-                row[j] += x0 * b0[j] + x1 * b1[j] + x2 * b2[j] + x3 * b3[j]
+                row[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j]
         for k in range(whole, depth):
-            x0, b0 = flat[i * row_step + k * depth_step], b[k]
+            a0, b0 = flat[i * row_step + k * step], b[k]
             for j in range(row.size):
-                row[j] += x0 * b0[j]
+                row[j] += a0 * b0[j]
 
 
 @compiled(REORDER)
@@ -63,5 +62,6 @@ def column_sums(g, sums):
     """sums[j] = sum over i of g[i, j]."""
     sums[:] = 0
     for i in range(g.shape[0]):
+        row = g[i]
         for j in range(sums.size):
-            sums[j] += g[i, j]
+            sums[j] += row[j]

@@ -59,50 +59,26 @@ def _column_sums(g, sums):
     raise NotImplementedError("only for compiled functions")
 
 
-def _way(*arrays) -> str | None:
-    """ "vector" or "loops" for arrays of these types; None if they do not go together, which Numba then reports."""
+def _by_type(vectors, loops, *arrays):
+    """The function for arrays of these types; None if they do not go together, which Numba then reports."""
     if any(array.dtype != arrays[0].dtype or array.layout != "C" for array in arrays):
         return None
-    return "vector" if VECTORS and arrays[0].dtype == types.float32 else "loops"
+    return (vectors if VECTORS and arrays[0].dtype == types.float32 else loops).py_func
 
 
 @overload(_affine)
 def _choose_affine(x, w, b, out):
-    def by_vectors(x, w, b, out):
-        bias = b.ctypes.data if b.size else 0
-        linear_vector.multiply_turned(
-            x.shape[0], x.shape[1], w.shape[0], x.ctypes.data, w.ctypes.data, out.ctypes.data, bias
-        )
-
-    def by_loops(x, w, b, out):
-        linear_loops.multiply_turned(x, w, b, out)
-
-    return {"vector": by_vectors, "loops": by_loops, None: None}[_way(x, w, b, out)]
+    return _by_type(linear_vector.affine, linear_loops.affine, x, w, b, out)
 
 
 @overload(_product_into)
 def _choose_product(a, turned, b, out):
-    def by_vectors(a, turned, b, out):
-        row, depth = (4, 4 * a.shape[1]) if turned else (4 * a.shape[1], 4)
-        linear_vector.multiply(
-            out.shape[0], b.shape[0], b.shape[1], a.ctypes.data, row, depth, b.ctypes.data, out.ctypes.data, 0
-        )
-
-    def by_loops(a, turned, b, out):
-        linear_loops.multiply(a, turned, b, out)
-
-    return {"vector": by_vectors, "loops": by_loops, None: None}[_way(a, b, out)]
+    return _by_type(linear_vector.product, linear_loops.product, a, b, out)
 
 
 @overload(_column_sums)
 def _choose_column_sums(g, sums):
-    def by_vectors(g, sums):
-        linear_vector.column_sums(g.shape[0], g.shape[1], g.ctypes.data, sums.ctypes.data)
-
-    def by_loops(g, sums):
-        linear_loops.column_sums(g, sums)
-
-    return {"vector": by_vectors, "loops": by_loops, None: None}[_way(g, sums)]
+    return _by_type(linear_vector.column_sums, linear_loops.column_sums, g, sums)
 
 
 # ---- public kernels: the layers of small networks take a microsecond, so what happens here is kept short -----------------

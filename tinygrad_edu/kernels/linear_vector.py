@@ -10,20 +10,48 @@ Matrices are given by address and distances in bytes, so that a transposed facto
 
 from __future__ import annotations
 
+import llvmlite.binding
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinygrad_edu.kernels.compiler import compiled
-from tinygrad_edu.kernels.vector import transpose_tile
+from tinygrad_edu.kernels.vector import transpose_tile, usable
 from tinygrad_edu.kernels.vector_instructions import FLOAT, INT, LANES, VECTOR, ZERO, Emitter
 
+ONE = np.ones(1, np.float32)
+# Numba compiles a function anew for every literal number it is called with, but not for these.
+NOTHING, ONCE = np.int64(0), np.int64(1)
 ROWS = 10 if LANES == 16 else 6  # two accumulators a row: AVX-512 has 32 registers, AVX2 16
 FEW = 4 if LANES == 16 else 2
 DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (3, 3)
 PANEL = 2 * LANES
 DEPTH = 256  # rows of the right factor that stay in the first-level cache, 32 KB a panel
+
+
+@intrinsic
+def address(context, array):
+    """Where the numbers of an array begin. (``array.ctypes.data`` says it too, unsigned, and compiles for longer.)"""
+
+    def generate(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, INT)
+
+    return types.int64(array), generate
+
+
+@intrinsic
+def _room(context):
+    """The address of room for a panel on the stack, at a multiple of 64: no vector of it is spread over two cache lines."""
+
+    def generate(context, builder, signature, args):
+        room = cgutils.alloca_once(builder, ir.ArrayType(FLOAT, DEPTH * PANEL))
+        room.align = 64
+        return builder.ptrtoint(room, INT)
+
+    return types.int64(), generate
 
 
 def _tile(rows: int, vectors: int):
@@ -124,6 +152,19 @@ def _dot_tile(context, depth, a, a_row, b, b_row, c, c_row, bias, rows, columns)
     return types.void(*[types.int64] * 10), generate
 
 
+def _once(function, arguments: int):
+    """The same function of int64 arguments, for calls from other compiled functions through its address.
+
+    Otherwise Numba's compiler would translate a copy of it into every function that calls it, and into their callers: of
+    these long ones that takes seconds.
+    """
+    signature, name = types.void(*[types.int64] * arguments), f"tinygrad_edu.{function.__name__}"
+    if usable():
+        result = function.get_compile_result(signature)
+        llvmlite.binding.add_symbol(name, result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+    return types.ExternalFunction(name, signature)
+
+
 @compiled()
 def _panel(rows, depth, a, a_row, a_depth, b, b_depth, c, c_row, start, start_row, lanes):
     """All rows of one panel of C, `lanes` <= PANEL numbers wide."""
@@ -157,29 +198,26 @@ def _panel(rows, depth, a, a_row, a_depth, b, b_depth, c, c_row, start, start_ro
             start += start_row
 
 
+panel = _once(_panel, 12)
+
+
 @compiled()
-def multiply(rows, depth, columns, a, a_row, a_depth, b, c, bias):
-    """C = bias + A B for B and C (columns numbers in a row) in row-major order; A as in `_tile`; bias 0: none."""
-    step = 4 * columns
+def _by_panels(rows, depth, columns, a, w, c, bias):
+    """Panel by panel: W's rows become columns of a work array, then all rows of A pass over it."""
+    work = _room()
     for j in range(0, columns, PANEL):
         lanes = min(PANEL, columns - j)
-        start, start_row = (bias + 4 * j if bias != 0 else 0), 0
+        start, start_row = (bias + 4 * j if bias != 0 else NOTHING), NOTHING
         for k in range(0, max(depth, 1), DEPTH):
             many = min(DEPTH, depth - k)
-            _panel(
-                rows, many, a + k * a_depth, a_row, a_depth, b + k * step + 4 * j, step, c + 4 * j, step,
-                start, start_row, lanes,
-            )  # fmt: skip
-            start, start_row = c + 4 * j, step
-
-
-@compiled()
-def multiply_turned(rows, depth, columns, a, w, c, bias):
-    """C = bias + A W^T for row-major A (rows, depth), W (columns, depth) and C."""
-    if depth >= 4 * LANES and (columns <= PANEL or rows <= 2 * DOT_ROWS):
-        _dots(rows, depth, columns, a, w, c, bias)
-    else:
-        _turned(rows, depth, columns, a, w, c, bias)
+            for n in range(0, lanes, LANES):
+                for m in range(0, many, LANES):
+                    transpose_tile(
+                        w + 4 * ((j + n) * depth + k + m), 4 * depth, work + 4 * (m * PANEL + n), 4 * PANEL,
+                        min(LANES, lanes - n), min(LANES, many - m),
+                    )  # fmt: skip
+            panel(rows, many, a + 4 * k, 4 * depth, 4, work, 4 * PANEL, c + 4 * j, 4 * columns, start, start_row, lanes)
+            start, start_row = c + 4 * j, 4 * columns
 
 
 @compiled()
@@ -189,36 +227,48 @@ def _dots(rows, depth, columns, a, w, c, bias):
         for j in range(0, columns, DOT_COLUMNS):
             _dot_tile(
                 depth, a + i * step, step, w + j * step, step, c + 4 * (i * columns + j), 4 * columns,
-                bias + 4 * j if bias != 0 else 0, min(DOT_ROWS, rows - i), min(DOT_COLUMNS, columns - j),
+                bias + 4 * j if bias != 0 else NOTHING, min(DOT_ROWS, rows - i), min(DOT_COLUMNS, columns - j),
             )  # fmt: skip
 
 
+by_panels, dots = _once(_by_panels, 7), _once(_dots, 7)
+
+
 @compiled()
-def _turned(rows, depth, columns, a, w, c, bias):
-    """Panel by panel: W's rows become columns of a work array, then all rows of A pass over it."""
-    room = np.empty(min(DEPTH, depth) * PANEL + LANES, np.float32)
-    panel = (room.ctypes.data + 63) & -64  # a vector that is spread over two cache lines takes twice as long
+def multiply(rows, depth, columns, a, a_row, a_depth, b, c, bias):
+    """C = bias + A B for B and C (columns numbers in a row) in row-major order; A as in `_tile`; bias 0: none."""
+    step = 4 * columns
     for j in range(0, columns, PANEL):
         lanes = min(PANEL, columns - j)
-        start, start_row = (bias + 4 * j if bias != 0 else 0), 0
+        start, start_row = (bias + 4 * j if bias != 0 else NOTHING), NOTHING
         for k in range(0, max(depth, 1), DEPTH):
             many = min(DEPTH, depth - k)
-            for n in range(0, lanes, LANES):
-                for m in range(0, many, LANES):
-                    transpose_tile(
-                        w + 4 * ((j + n) * depth + k + m), 4 * depth, panel + 4 * (m * PANEL + n), 4 * PANEL,
-                        min(LANES, lanes - n), min(LANES, many - m),
-                    )  # fmt: skip
-            _panel(
-                rows, many, a + 4 * k, 4 * depth, 4, panel, 4 * PANEL, c + 4 * j, 4 * columns, start, start_row, lanes
-            )
-            start, start_row = c + 4 * j, 4 * columns
-
-
-ONE = np.ones(1, np.float32)
+            panel(
+                rows, many, a + k * a_depth, a_row, a_depth, b + k * step + 4 * j, step, c + 4 * j, step,
+                start, start_row, lanes,
+            )  # fmt: skip
+            start, start_row = c + 4 * j, step
 
 
 @compiled()
-def column_sums(rows, columns, g, sums):
+def affine(x, w, b, out):
+    """out = x w^T + b; an empty b is none."""
+    rows, depth, columns = x.shape[0], x.shape[1], w.shape[0]
+    bias = address(b) if b.size else NOTHING
+    if depth >= 4 * LANES and (columns <= PANEL or rows <= 2 * DOT_ROWS):
+        dots(rows, depth, columns, address(x), address(w), address(out), bias)
+    else:
+        by_panels(rows, depth, columns, address(x), address(w), address(out), bias)
+
+
+@compiled()
+def product(a, turned, b, out):
+    """out = a b, or a^T b if `turned`."""
+    row, depth = (4, 4 * a.shape[1]) if turned else (4 * a.shape[1], 4)
+    multiply(out.shape[0], b.shape[0], b.shape[1], address(a), row, depth, address(b), address(out), NOTHING)
+
+
+@compiled()
+def column_sums(g, sums):
     """The sum of the rows of g: the product with a row of ones, each of which is read from the same place."""
-    multiply(1, rows, columns, ONE.ctypes.data, 0, 0, g, sums, 0)
+    multiply(ONCE, g.shape[0], g.shape[1], address(ONE), NOTHING, NOTHING, address(g), address(sums), NOTHING)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.memory import note_write
 from tinygrad_edu.quiet import quietly
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
@@ -46,6 +47,7 @@ def get_total_norm(
     return wrap(np.asarray(_norm([t.array() for t in tensors], float(norm_type), error_if_nonfinite)))
 
 
+@again
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False,
     foreach: bool | None = None,
@@ -96,6 +98,7 @@ def clip_grad_norm(
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
+@again
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
@@ -111,6 +114,7 @@ def _shrink(gradients: list[np.ndarray], max_norm: float, total: Any) -> None:
         note_write(g, "clip_grad_norm_")
 
 
+@again
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Limit every element of every gradient to [-clip_value, clip_value], in place."""
     for g in _gradients(parameters):

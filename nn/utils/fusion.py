@@ -6,9 +6,9 @@ from tinygrad_edu.nn.conv import _Conv
 from tinygrad_edu.nn.linear import Linear
 from tinygrad_edu.nn.normalization import _BatchNorm
 from tinygrad_edu.nn.parameter import Parameter
-from tinygrad_edu.tensor import wrap
+from tinygrad_edu.tensor import Tensor, wrap
 
-__all__ = ["fuse_conv_bn_eval", "fuse_linear_bn_eval"]
+__all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]
 
 
 def fuse_conv_bn_eval(conv: _Conv, bn: _BatchNorm, transpose: bool = False) -> _Conv:
@@ -22,7 +22,7 @@ def fuse_linear_bn_eval(linear: Linear, bn: _BatchNorm) -> Linear:
 
 
 def _fuse(layer, bn, output_dimension):
-    """Return a copy of a layer with w' = w s and b' = (b - mean) s + bias, where s = weight / sqrt(var + eps)."""
+    """Return a copy of a layer whose weights include `bn`."""
     if layer.training or bn.training:
         raise RuntimeError(
             "fusion is only for evaluation: running statistics would no longer follow. Fix: model.eval()."
@@ -30,16 +30,49 @@ def _fuse(layer, bn, output_dimension):
     if bn.running_mean is None:
         raise RuntimeError("fusion needs running statistics, and this batch norm has track_running_stats=False.")
     fused = copy.deepcopy(layer)
-    scale = (bn.running_var.array() + bn.eps) ** -0.5
-    if bn.weight is not None:
-        scale = scale * bn.weight.array()
-    shift = -bn.running_mean.array() if layer.bias is None else layer.bias.array() - bn.running_mean.array()
-    shift = shift * scale if bn.bias is None else shift * scale + bn.bias.array()
-    shape = [1] * layer.weight.ndim
-    shape[output_dimension] = -1
-    kind = layer.weight.array().dtype
-    fused.weight = Parameter(
-        wrap((layer.weight.array() * scale.reshape(shape)).astype(kind)), layer.weight.requires_grad
-    )
-    fused.bias = Parameter(wrap(shift.astype(kind)), True if layer.bias is None else layer.bias.requires_grad)
+    statistics = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
+    fused.weight, fused.bias = _weights(layer.weight, layer.bias, *statistics, output_dimension)
     return fused
+
+
+def fuse_conv_bn_weights(
+    conv_w: Tensor, conv_b: Tensor | None, bn_rm: Tensor, bn_rv: Tensor, bn_eps: float, bn_w: Tensor | None,
+    bn_b: Tensor | None, transpose: bool = False,
+) -> tuple[Parameter, Parameter]:  # fmt: skip
+    """Return weight and bias of a convolution that does what one with these and a batch norm after it do.
+
+    Parameters
+    ----------
+    conv_w, conv_b : Tensor
+        The convolution's.
+    bn_rm, bn_rv : Tensor
+        The batch norm's running mean and variance.
+    bn_eps : float
+    bn_w, bn_b : Tensor, optional
+        Its weight and bias.
+    transpose : bool
+        Whether it is a transposed convolution.
+    """
+    return _weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, 1 if transpose else 0)
+
+
+def fuse_linear_bn_weights(
+    linear_w: Tensor, linear_b: Tensor | None, bn_rm: Tensor, bn_rv: Tensor, bn_eps: float, bn_w: Tensor | None,
+    bn_b: Tensor | None,
+) -> tuple[Parameter, Parameter]:  # fmt: skip
+    """Return weight and bias of a linear layer that does what one with these and a batch norm after it do."""
+    return _weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, 0)
+
+
+def _weights(w, b, mean, variance, eps, gain, offset, output_dimension):
+    """w' = w s and b' = (b - mean) s + offset, where s = gain / sqrt(variance + eps)."""
+    scale = (variance.array() + eps) ** -0.5
+    if gain is not None:
+        scale = scale * gain.array()
+    shift = -mean.array() if b is None else b.array() - mean.array()
+    shift = shift * scale if offset is None else shift * scale + offset.array()
+    shape = [1] * w.ndim
+    shape[output_dimension] = -1
+    kind = w.array().dtype
+    weight = Parameter(wrap((w.array() * scale.reshape(shape)).astype(kind)), w.requires_grad)
+    return weight, Parameter(wrap(shift.astype(kind)), True if b is None else b.requires_grad)

@@ -113,3 +113,32 @@ def test_gradients_that_overflow_do_as_in_torch_without_a_warning_from_numpy():
             norm = lib.nn.utils.clip_grad_norm_([p], 1.0)
             results.append([norm.item(), *p.grad.tolist(), lib.norm(lib.full((3,), 1e30)).item()])
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("given", ["all", "no bias", "not affine"])
+def test_folding_weights_of_batch_norm(given):
+    rng = np.random.default_rng(0)
+    w, image = rng.normal(size=(4, 3)), rng.normal(size=(4, 3, 2, 2))
+    b, mean, variance, gain, offset = (rng.uniform(0.5, 2, size=4) for _ in range(5))
+    b = None if given == "no bias" else b
+    gain, offset = (None, None) if given == "not affine" else (gain, offset)
+    for name, weight in (("fuse_linear_bn_weights", w), ("fuse_conv_bn_weights", image)):
+        if name == "fuse_linear_bn_weights" and gain is None:
+            continue  # PyTorch wants a gain there
+        results = []
+        for lib in (tg, torch):
+            tensors = [None if x is None else lib.tensor(x) for x in (weight, b, mean, variance, gain, offset)]
+            fused = getattr(lib.nn.utils.fusion, name)(*tensors[:4], 1e-3, *tensors[4:])
+            assert all(isinstance(part, lib.nn.Parameter) for part in fused)
+            results.append([part.detach().numpy() for part in fused])
+        for mine, theirs in zip(*results, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+def test_the_older_place_of_functional_call():
+    layer = nn.Linear(2, 1)
+    with pytest.warns(FutureWarning, match="func.functional_call"):
+        out = nn.utils.stateless.functional_call(
+            layer, {"weight": tg.ones(1, 2), "bias": tg.zeros(1)}, tg.tensor([3.0, 4.0])
+        )
+    assert out.tolist() == [7.0]

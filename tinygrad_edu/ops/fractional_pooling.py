@@ -6,6 +6,7 @@ References
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,9 +54,9 @@ def _positions(x: np.ndarray, samples: np.ndarray, kernel: tuple[int, ...], size
         shape[1 + d], shape[1 + spatial + d] = sizes[d], kernel[d]
         places = places * length + pixels.reshape(shape)
     places = places.reshape(planes, *sizes, -1)
-    values = np.take_along_axis(x.reshape(planes, -1), places.reshape(planes, -1), 1).reshape(places.shape)
-    nan = np.isnan(values)
-    choice = np.where(nan.any(-1), values.shape[-1] - 1 - nan[..., ::-1].argmax(-1), values.argmax(-1))
+    values: Any = np.take_along_axis(x.reshape(planes, -1), places.reshape(planes, -1), 1).reshape(places.shape)
+    nan: Any = np.isnan(values)
+    choice: Any = np.where(nan.any(-1), values.shape[-1] - 1 - nan[..., ::-1].argmax(-1), values.argmax(-1))
     return np.take_along_axis(places, choice[..., None], -1).reshape(n, c, *sizes)
 
 

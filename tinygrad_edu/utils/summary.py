@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,91 +14,10 @@ from tinygrad_edu.errors import ValueRangeError, message
 from tinygrad_edu.grad_mode import no_grad
 from tinygrad_edu.registry import observers, registry
 from tinygrad_edu.tensor import Tensor, wrap
-from tinygrad_edu.utils.summary_table import as_html, as_text
+from tinygrad_edu.utils.summary_table import LayerRow, Summary
 from tinygrad_edu.visualize.network_picture import evaluating, tensors_in
 
 __all__ = ["LayerRow", "Summary", "summary"]
-
-
-@dataclass
-class LayerRow:
-    """One call of one layer.
-
-    Attributes
-    ----------
-    name, kind : str
-        The layer's dotted name in the model, and its class.
-    depth : int
-        How many layers it is inside of.
-    output_shape : tuple of int
-        Of its (first) output, without the batch; () for a layer that was not called.
-    parameters : int
-        Its own parameters, without those of the layers inside it and without those that were counted in a row above.
-    formula : str
-        The product of lengths that gives them, such as ``1*20*5*5 + 20``.
-    multiply_adds : int
-        Products added to a sum, in its own convolutions and products of matrices.
-    output_bytes : int
-        Memory of its outputs; 0 for a layer of which other layers make the output.
-    note : str
-        What is special about it: called again, or not at all.
-    """
-
-    name: str
-    kind: str
-    depth: int = 0
-    output_shape: tuple[int, ...] = ()
-    parameters: int = 0
-    formula: str = ""
-    multiply_adds: int = 0
-    output_bytes: int = 0
-    note: str = ""
-
-
-@dataclass
-class Summary:
-    """What :func:`summary` returns; printing it shows the table, and a notebook shows it as HTML.
-
-    Attributes
-    ----------
-    rows : tuple of LayerRow
-        In the order of the calls.
-    total, trainable : int
-        Numbers of parameters, each counted once.
-    multiply_adds : int
-        Of the whole run.
-    input_shapes : tuple of shapes
-        With the batch; () where nothing was run.
-    input_bytes, output_bytes, parameter_bytes : int
-        Memory of the inputs, of all layers' outputs, and of the parameters.
-    """
-
-    rows: tuple[LayerRow, ...]
-    total: int
-    trainable: int
-    channels_last: bool = False
-    multiply_adds: int = 0
-    input_shapes: tuple[tuple[int, ...], ...] = ()
-    input_bytes: int = 0
-    output_bytes: int = 0
-    parameter_bytes: int = 0
-
-    @property
-    def training_bytes(self) -> int:
-        """An estimate for one step of training: inputs, outputs and parameters, the latter two with their gradients."""
-        return self.input_bytes + 2 * self.output_bytes + 2 * self.parameter_bytes
-
-    def _shape(self, row: LayerRow) -> tuple[int, ...]:
-        shape = row.output_shape
-        return (*shape[1:], shape[0]) if self.channels_last and len(shape) == 3 else shape
-
-    def __str__(self) -> str:
-        return as_text(self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self)
 
 
 def summary(
@@ -204,7 +123,7 @@ def _inputs(model: Any, size: Any, data: Any, kinds: Sequence[Any] | None) -> tu
 
 def _zeros(shape: Any, kind: Any) -> Tensor:
     lengths = [shape] if isinstance(shape, int) else list(shape) if isinstance(shape, Sequence) else [None]
-    if not all(isinstance(n, int | np.integer) and n > 0 for n in lengths):
+    if not lengths or not all(isinstance(n, int | np.integer) and n > 0 for n in lengths):
         facts = f"input_size must be a shape of positive numbers with the batch, or several of them, got {shape!r}."
         raise ValueRangeError(message("", "summary", facts, "(1, 1, 28, 28)."))
     return wrap(np.zeros(lengths, kind.numpy))

@@ -1,14 +1,92 @@
-"""The table of layers as text and as HTML."""
+"""The table of layers: its rows and totals, and how they are written as text and as HTML."""
 
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tinygrad_edu.utils.summary import LayerRow, Summary
-
-__all__ = ["as_html", "as_text", "bytes_in_words"]
+__all__ = ["LayerRow", "Summary", "bytes_in_words"]
 
 HEADS = ("Layer (type)", "Output shape", "Parameters", "Multiply-adds", "Memory")
+
+
+@dataclass
+class LayerRow:
+    """One call of one layer.
+
+    Attributes
+    ----------
+    name, kind : str
+        The layer's dotted name in the model, and its class.
+    depth : int
+        How many layers it is inside of.
+    output_shape : tuple of int
+        Of its (first) output, without the batch; () for a layer that was not called.
+    parameters : int
+        Its own parameters, without those of the layers inside it and without those that were counted in a row above.
+    formula : str
+        The product of lengths that gives them, such as ``1*20*5*5 + 20``.
+    multiply_adds : int
+        Products added to a sum, in its own convolutions and products of matrices.
+    output_bytes : int
+        Memory of its outputs; 0 for a layer of which other layers make the output.
+    note : str
+        What is special about it: called again, or not at all.
+    """
+
+    name: str
+    kind: str
+    depth: int = 0
+    output_shape: tuple[int, ...] = ()
+    parameters: int = 0
+    formula: str = ""
+    multiply_adds: int = 0
+    output_bytes: int = 0
+    note: str = ""
+
+
+@dataclass
+class Summary:
+    """What ``tg.summary`` returns; printing it shows the table, and a notebook shows it as HTML.
+
+    Attributes
+    ----------
+    rows : tuple of LayerRow
+        In the order of the calls.
+    total, trainable : int
+        Numbers of parameters, each counted once.
+    multiply_adds : int
+        Of the whole run.
+    input_shapes : tuple of shapes
+        With the batch; () where nothing was run.
+    input_bytes, output_bytes, parameter_bytes : int
+        Memory of the inputs, of all layers' outputs, and of the parameters.
+    """
+
+    rows: tuple[LayerRow, ...]
+    total: int
+    trainable: int
+    channels_last: bool = False
+    multiply_adds: int = 0
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+    input_bytes: int = 0
+    output_bytes: int = 0
+    parameter_bytes: int = 0
+
+    @property
+    def training_bytes(self) -> int:
+        """An estimate for one step of training: inputs, outputs and parameters, the latter two with their gradients."""
+        return self.input_bytes + 2 * self.output_bytes + 2 * self.parameter_bytes
+
+    def _shape(self, row: LayerRow) -> tuple[int, ...]:
+        shape = row.output_shape
+        return (*shape[1:], shape[0]) if self.channels_last and len(shape) == 3 else shape
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
 
 def bytes_in_words(count: int) -> str:
@@ -27,7 +105,7 @@ def bytes_in_words(count: int) -> str:
     return f"{count / 2**20:.2f} MiB" if count < 1000 * 2**20 else f"{count / 2**30:.2f} GiB"
 
 
-def _body(table: "Summary") -> list[tuple[str, ...]]:
+def _body(table: Summary) -> list[tuple[str, ...]]:
     """The cells of every row; a layer inside of another is named as that one names it."""
     body, outer = [], [""]
     for row in table.rows:
@@ -38,7 +116,7 @@ def _body(table: "Summary") -> list[tuple[str, ...]]:
     return body
 
 
-def _cells(table: "Summary", row: "LayerRow", shown: str) -> tuple[str, ...]:
+def _cells(table: Summary, row: LayerRow, shown: str) -> tuple[str, ...]:
     counted = row.parameters and row.formula not in ("", str(row.parameters))
     parameters = f"{row.formula} = {row.parameters:,}" if counted else f"{row.parameters:,}"
     return (
@@ -50,7 +128,7 @@ def _cells(table: "Summary", row: "LayerRow", shown: str) -> tuple[str, ...]:
     )
 
 
-def _totals(table: "Summary") -> list[str]:
+def _totals(table: Summary) -> list[str]:
     """The lines below the table."""
     lines = [f"Total parameters: {table.total:,}"]
     if table.trainable != table.total:
@@ -66,7 +144,7 @@ def _totals(table: "Summary") -> list[str]:
     return lines
 
 
-def as_text(table: "Summary") -> str:
+def as_text(table: Summary) -> str:
     """Write the table with aligned columns."""
     body = _body(table)
     used = [i for i in range(len(HEADS)) if i in (0, 2) or any(cells[i] for cells in body)]
@@ -80,7 +158,7 @@ def as_text(table: "Summary") -> str:
     return "\n".join([line(HEADS), rule, *map(line, body), rule, *_totals(table)])
 
 
-def as_html(table: "Summary") -> str:
+def as_html(table: Summary) -> str:
     """Write the table for a notebook."""
     places = ("left", "left", "right", "right", "right")
 

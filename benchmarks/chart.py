@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.harness import Result
 from benchmarks.peers import all_peers
-from benchmarks.report import BASE, OURS, speedups
+from benchmarks.tables import BASE, OURS, speedups
 from benchmarks.workloads import WORKLOADS
 
 COLOURS = ("#e66100", "#5d8aa8", "#7a7a7a", "#8f6bb3", "#3c9d6a", "#b08d3c", "#c05b7d", "#4f4f4f")

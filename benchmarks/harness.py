@@ -52,61 +52,84 @@ class Refused(Exception):
         self.unsupported = name == "NotSupported"
 
 
-class Contender:
-    """A worker process; thread counts reach it through its environment, everything else exported stays as it is."""
+class Process:
+    """A peer's worker process; thread counts reach it through its environment, everything else stays as it is exported.
 
-    def __init__(self, peer: str, workload: str, threads: int, folder: str) -> None:
-        self.result = Result(workload, peer, threads)
-        self.folder = folder
-        self.process: subprocess.Popen | None = None
+    Parameters
+    ----------
+    changes : variables of the environment to set, or with None to take away, in this process only.
+    """
 
-    def start(self) -> None:
-        """Start the process; called when its first turn comes, so that nobody's import is timed beside another's."""
-        peer, workload, threads = self.result.peer, self.result.workload, self.result.threads
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"JAX_PLATFORMS": "cpu"}
-        command = [sys.executable, "-m", "benchmarks.worker", peer, workload, str(threads), self.folder]
-        self.process = subprocess.Popen(
-            command,
+    def __init__(self, peer: str, threads: int, folder: str, changes: dict[str, str | None] | None = None) -> None:
+        self.command = [sys.executable, "-m", "benchmarks.worker", peer, str(threads), folder]
+        self.environment = child_environment(threads, changes)
+        self.running: subprocess.Popen | None = None
+
+    def start(self) -> subprocess.Popen:
+        """Start when the first turn comes, so that nobody's import is timed beside another's."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            self.command,
             cwd=REPOSITORY,
-            env=environment,
+            env=self.environment,
             text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=pipe,
+            stdout=pipe,
             stderr=subprocess.DEVNULL,
         )
 
     def ask(self, request: str, **details) -> dict:
         """Send a request and wait for the answer; a process that keeps silent too long is ended."""
-        if self.process is None:
-            self.start()
-        guard = Timer(PATIENCE, self.process.kill)
+        self.running = process = self.running or self.start()
+        guard = Timer(PATIENCE, process.kill)
         guard.start()
         try:
-            self.process.stdin.write(json.dumps({"do": request, **details}) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
+            process.stdin.write(json.dumps({"do": request, **details}) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
         except BrokenPipeError:
             line = ""
         finally:
             guard.cancel()
         if not line:
-            raise Refused("Died", f"the process ended during {request!r} (exit status {self.process.wait()})")
+            status = process.wait()
+            self.close()
+            raise Refused("Died", f"the process ended during {request!r} (exit status {status})")
         answer = json.loads(line)
         if "error" in answer:
             raise Refused(answer["error"], answer["text"])
         return answer
 
     def close(self) -> None:
-        if self.process is None:
+        """End the process; a later request would start another one."""
+        process, self.running = self.running, None
+        if process is None:
             return
         with suppress(BrokenPipeError):  # it may have died with a request unread
-            self.process.stdin.close()
-        self.process.stdout.close()
+            process.stdin.close()
+        process.stdout.close()
         try:
-            self.process.wait(timeout=20)
+            process.wait(timeout=20)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            process.kill()
+            process.wait()
+
+
+class Contender:
+    """One peer at one workload."""
+
+    def __init__(self, process: Process, peer: str, workload: str, threads: int) -> None:
+        self.process = process
+        self.result = Result(workload, peer, threads)
+
+    def ask(self, request: str, **details) -> dict:
+        return self.process.ask(request, workload=self.result.workload, **details)
+
+
+def child_environment(threads: int, changes: dict[str, str | None] | None = None) -> dict[str, str]:
+    """This process's environment with the thread counts and the changes; None takes a variable away."""
+    wanted = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"JAX_PLATFORMS": "cpu"} | (changes or {})
+    return {key: value for key, value in wanted.items() if value is not None}
 
 
 def agree(values: list[float], reference: list[float]) -> bool:
@@ -154,16 +177,26 @@ def attempt(contenders: list[Contender], action: Callable[[Contender], None]) ->
     return kept
 
 
-def race(workload: str, peers: list[str], threads: int, repeats: int, seconds: float, folder: str) -> list[Result]:
+def start_all(
+    peers: list[str], threads: int, folder: str, changes: dict[str, str | None] | None = None
+) -> dict[str, Process]:
+    """Processes for several workloads in a row."""
+    return {peer: Process(peer, threads, folder, changes) for peer in peers}
+
+
+def race(
+    workload: str, processes: dict[str, Process], threads: int, repeats: int, seconds: float, close: bool = True
+) -> list[Result]:
     """Run one workload with all peers at one thread count.
 
     Parameters
     ----------
-    workload, peers : names from `benchmarks.workloads.WORKLOADS` and `benchmarks.peers.all_peers()`.
-    threads : cores and threads for each process.
+    workload : a name from `benchmarks.worker.KNOWN`.
+    processes : one process a peer, from `start_all`.
+    threads : cores and threads that the processes were given.
     repeats : timed turns of every peer; the median counts.
     seconds : length of one turn, from which the number of steps follows.
-    folder : where `benchmarks.data.prepare_digits` wrote the digits.
+    close : whether to end the processes. What is kept for the next workload says nothing about first steps and memory.
     """
 
     def check(contender: Contender) -> None:
@@ -181,7 +214,7 @@ def race(workload: str, peers: list[str], threads: int, repeats: int, seconds: f
         for name, value in contender.ask("describe").items():
             setattr(contender.result, name, value)
 
-    everyone = [Contender(peer, workload, threads, folder) for peer in peers]
+    everyone = [Contender(process, peer, workload, threads) for peer, process in processes.items()]
     try:
         active = refuse_differing(attempt(everyone, check))
         active = attempt(active, calibrate)
@@ -189,6 +222,6 @@ def race(workload: str, peers: list[str], threads: int, repeats: int, seconds: f
             active = attempt(active, time)
         attempt(active, describe)
     finally:
-        for contender in everyone:
-            contender.close()
+        for process in processes.values() if close else ():
+            process.close()
     return [contender.result for contender in everyone]

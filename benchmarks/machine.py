@@ -7,7 +7,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-PACKAGES = ("tinygrad_edu", "numpy", "numba", "llvmlite", "torch", "jax", "jaxlib", "mygrad", "autograd", "micrograd")
+PACKAGES = (
+    *(
+        "tinygrad_edu",
+        "numpy",
+        "numba",
+        "llvmlite",
+        "torch",
+        "jax",
+        "jaxlib",
+        "keras",
+        "mygrad",
+        "autograd",
+        "micrograd",
+    ),
+    *("tinygrad", "threadpoolctl"),
+)
 
 
 def cpu_model() -> str:
@@ -40,6 +55,7 @@ def describe_machine() -> dict[str, object]:
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
         "python": platform.python_version(),
         "packages": installed_versions(),
         "exported": {key: value for key, value in sorted(os.environ.items()) if key.startswith(steering)},

@@ -1,6 +1,6 @@
-"""One peer and one workload in a process of its own; the harness sends requests as lines of JSON and reads the answers.
+"""One peer in a process of its own; the harness sends requests as lines of JSON and reads the answers.
 
-By hand: ``echo '{"do": "check"}' | python -m benchmarks.worker torch W4 1 FOLDER_OF_PREPARED_DIGITS``
+By hand: ``echo '{"do": "check", "workload": "W4"}' | python -m benchmarks.worker torch 1 FOLDER_OF_PREPARED_DIGITS``
 """
 
 import gc
@@ -11,39 +11,53 @@ from time import perf_counter
 
 import numpy as np
 
+from benchmarks.kernel_cases import KERNELS, Kernel
 from benchmarks.machine import confine_to_cores, peak_memory, thread_pools
 from benchmarks.peers import all_peers
 from benchmarks.peers.base import Peer, Run
-from benchmarks.workloads import WORKLOADS, Chain, Scalar, Training, load_data
+from benchmarks.scaling_cases import SCALING
+from benchmarks.workloads import WORKLOADS, Chain, Scalar, Training, Workload, load_data
 
 MAX_STEPS = 20_000
+KNOWN: dict[str, Workload | Kernel] = {**WORKLOADS, **KERNELS, **SCALING}
 
 
 class Worker:
     """Builds the peer's program once for the comparison of losses and once, freshly, for timing."""
 
-    def __init__(self, peer: type[Peer], workload: str, threads: int, folder: str) -> None:
-        self.workload = WORKLOADS[workload]
-        self.data = load_data(self.workload, folder) if isinstance(self.workload, Training) else ()
-        self.cores = confine_to_cores(threads)
-        self.started = perf_counter()
-        self.peer = peer(threads)
+    def __init__(self, peer: type[Peer], threads: int, folder: str) -> None:
+        self.folder = folder
+        self.workload: Workload | Kernel | None = None
+        self.data: tuple = ()
         self.run: Run | None = None
+        self.cores = confine_to_cores(threads)
+        start = perf_counter()
+        self.peer = peer(threads)
+        self.import_s = perf_counter() - start
 
-    def build(self, workload: Scalar | Chain | Training) -> Run:
+    def open(self, name: str) -> None:
+        """Make this the workload of the requests that follow."""
+        if self.workload is None or self.workload.name != name:
+            self.run, self.workload = None, KNOWN[name]
+            self.data = load_data(self.workload, self.folder) if isinstance(self.workload, Training) else ()
+
+    def build(self, workload: Workload | Kernel) -> Run:
         match workload:
             case Scalar():
                 return self.peer.scalar(workload)
             case Chain():
                 return self.peer.chain(workload)
+            case Kernel():
+                return self.peer.kernel(workload)
         return self.peer.training(workload, *self.data)
 
     def check(self) -> dict:
         """Losses after the agreed number of steps, and how long the first call took with import and compilation."""
         workload = self.workload.for_check() if isinstance(self.workload, Training) else self.workload
+        start = perf_counter()
         run = self.build(workload)
         values = run(self.peer.steps_per_call)
-        first = perf_counter() - self.started
+        first = self.import_s + perf_counter() - start
         rest = workload.check_steps - self.peer.steps_per_call
         if rest > 0:
             values = run(rest)
@@ -73,19 +87,20 @@ class Worker:
 
     def answer(self, request: dict) -> dict:
         name = request.pop("do")
+        self.open(request.pop("workload"))
         return {"check": self.check, "calibrate": self.calibrate, "time": self.time, "describe": self.describe}[name](
             **request
         )
 
 
 def main() -> None:
-    peer, workload, threads, folder = sys.argv[1:]
+    peer, threads, folder = sys.argv[1:]
     replies = os.fdopen(os.dup(1), "w")  # whatever a library prints must not mix with the answers
     os.dup2(2, 1)
     worker = None
     for line in sys.stdin:
         try:
-            worker = worker or Worker(all_peers()[peer], workload, int(threads), folder)
+            worker = worker or Worker(all_peers()[peer], int(threads), folder)
             reply = worker.answer(json.loads(line))
         except Exception as error:
             reply = {"error": type(error).__name__, "text": str(error)}

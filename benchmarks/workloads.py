@@ -4,8 +4,9 @@ A training workload is a tuple of layers with a loss, an optimizer and a source 
 of the batches come from here as NumPy arrays, so that all peers do the same arithmetic and losses can be compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -73,17 +74,34 @@ class Scalar:
     y: float = -0.5
     check_steps: int = 1
 
+    @staticmethod
+    def apply(x: Any, y: Any) -> Any:
+        """f(x, y) on the numbers of any library."""
+        return x * x + x * y + (x + y) ** 2
+
 
 @dataclass(frozen=True)
 class Chain:
-    """Forward and backward pass through a chain of `length` scalar operations, y = y * 0.9999 or y = y + y."""
+    """Forward and backward pass through a chain of `length` scalar operations, y = y * factor or y = y + y."""
 
     name: str
     title: str
     start: float
     doubling: bool
     length: int = 10_000
+    factor: float = 0.9999
     check_steps: int = 1
+
+    def apply(self, x: Any, number: Callable[[float], Any] = float) -> Any:
+        """The end of the chain that starts at x; `number` converts the factor where a Python float would promote."""
+        y, factor = x, number(self.factor)
+        if self.doubling:
+            for _ in range(self.length):
+                y = y + y
+        else:
+            for _ in range(self.length):
+                y = y * factor
+        return y
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,8 @@ class Training:
     data: str
     check_steps: int = 20
     check_rate: float | None = None  # the rate while losses are compared, where training at full rate is chaotic
+    image: int = 28  # side of the images, where there is a convolution
+    compared: bool = False  # whether this run serves the comparison of losses: its last loss is wanted, not its time
 
     @property
     def has_dropout(self) -> bool:
@@ -117,13 +137,14 @@ class Training:
         At rate 1e-4 the loss still falls by a third, and all libraries stay within 4e-6 of the float64 result.
         """
         network = tuple(layer for layer in self.network if not isinstance(layer, Dropout))
-        return replace(self, network=network, rate=self.check_rate or self.rate)
+        return replace(self, network=network, rate=self.check_rate or self.rate, compared=True)
 
 
 Workload = Scalar | Chain | Training
 
 
-def _mlp(sizes: Sequence[int], activations: Sequence[str | None]) -> tuple[Layer, ...]:
+def mlp(sizes: Sequence[int], activations: Sequence[str | None]) -> tuple[Layer, ...]:
+    """Dense layers of these sizes, each followed by its activation if it has one."""
     layers: list[Layer] = []
     for inputs, outputs, kind in zip(sizes, sizes[1:], activations, strict=False):
         layers.append(Dense(inputs, outputs))
@@ -133,12 +154,12 @@ def _mlp(sizes: Sequence[int], activations: Sequence[str | None]) -> tuple[Layer
 
 
 RELU, TANH = Activation("relu"), Activation("tanh")
-NEURON = _mlp([2, 1], ["sigmoid"])
-TWO_LAYERS = _mlp([2, 10, 2], ["sigmoid", "sigmoid"])
-SIGMOID_MLP = _mlp([784, 30, 10], ["sigmoid", "sigmoid"])
-TANH_MLP = _mlp([784, 30, 10], ["tanh", None])
-WIDE_MLP = _mlp([784, 512, 10], ["relu", None])
-DEEP_MLP = _mlp([10, 100, 100, 100, 100, 100, 1], ["tanh", "tanh", "tanh", "tanh", "tanh", None])
+NEURON = mlp([2, 1], ["sigmoid"])
+TWO_LAYERS = mlp([2, 10, 2], ["sigmoid", "sigmoid"])
+SIGMOID_MLP = mlp([784, 30, 10], ["sigmoid", "sigmoid"])
+TANH_MLP = mlp([784, 30, 10], ["tanh", None])
+WIDE_MLP = mlp([784, 512, 10], ["relu", None])
+DEEP_MLP = mlp([10, 100, 100, 100, 100, 100, 1], ["tanh", "tanh", "tanh", "tanh", "tanh", None])
 COURSE_CNN = (Conv(1, 20, 5), RELU, MaxPool(2), Flatten(20, 12, 12), Dense(2880, 100), TANH, Dense(100, 10))
 FIRST_PAIR = (Conv(1, 32, 5, padding=2), RELU, MaxPool(2))
 SECOND_PAIR = (Conv(32, 64, 5, padding=2), RELU, MaxPool(2), Flatten(64, 7, 7))
@@ -191,6 +212,11 @@ def load_data(workload: Training, folder: str) -> tuple[np.ndarray, np.ndarray]:
         inputs, labels = load_digits(folder, int(count))
         targets = labels if workload.loss == "cross_entropy" else np.eye(10, dtype=np.float32)[labels]
         return (inputs.reshape(-1, 1, 28, 28) if workload.on_images else inputs), targets
+    if kind == "noise":
+        first, side = workload.network[0], workload.image
+        shape = (first.inputs, side, side) if workload.on_images else (first.inputs,)
+        inputs = generator.standard_normal((int(count), *shape)).astype(np.float32)
+        return inputs, generator.integers(0, 10, int(count))
     if kind == "ball":
         inputs = generator.standard_normal((1000, 10)).astype(np.float32)
         return inputs, ((inputs**2).sum(1, keepdims=True) > 9.3).astype(np.float32)

@@ -1,25 +1,15 @@
 """HIPS autograd: derivatives of functions written with its wrapped NumPy."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.base import Feed, Peer, Run, numpy_optimizer, one_hot
-from benchmarks.workloads import (
-    Activation,
-    Chain,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    MaxPool,
-    Scalar,
-    Training,
-    initial_weights,
-)
+from benchmarks.peers.base import Run, batches, numpy_optimizer, package_version, read_loss, repeat, targets_for
+from benchmarks.peers.function_style import FunctionStyle
+from benchmarks.workloads import Chain, Scalar, Training, initial_weights
 
 
-class Autograd(Peer):
+class Autograd(FunctionStyle):
     name = "autograd"
     title = "HIPS autograd"
     requires = "autograd"
@@ -33,72 +23,36 @@ class Autograd(Peer):
         from autograd.tracer import getval
 
         self.lib, self.np, self.convolve, self.getval = autograd, autograd.numpy, convolve, getval
-        self.random = np.random.default_rng(0)
 
     def facts(self) -> dict[str, str]:
-        from importlib.metadata import version
-
-        return {"version": version("autograd")}
+        return package_version("autograd")
 
     def scalar(self, workload: Scalar) -> Run:
-        value_and_grad = self.lib.value_and_grad(lambda xy: xy[0] * xy[0] + xy[0] * xy[1] + (xy[0] + xy[1]) ** 2)
+        value_and_grad = self.lib.value_and_grad(lambda point: workload.apply(*point))
         point = (workload.x, workload.y)
-
-        def run(n: int) -> list[float]:
-            for _ in range(n):
-                z, gradients = value_and_grad(point)
-            return [float(z), *map(float, gradients)]
-
-        return run
+        return repeat(lambda: value_and_grad(point), lambda result: [float(result[0]), *map(float, result[1])])
 
     def chain(self, workload: Chain) -> Run:
-        def f(x):
-            y = x
-            if workload.doubling:
-                for _ in range(workload.length):
-                    y = y + y
-            else:
-                for _ in range(workload.length):
-                    y = y * factor
-            return y
+        value_and_grad = self.lib.value_and_grad(lambda x: workload.apply(x, np.float32))
 
-        factor = np.float32(0.9999)
-        value_and_grad = self.lib.value_and_grad(f)
-
-        def run(n: int) -> list[float]:
+        def step():
             with np.errstate(over="ignore"):  # 2^10,000 is infinite in float32, for everybody
-                for _ in range(n):
-                    y, gradient = value_and_grad(np.float32(workload.start))
-            return [float(y), float(gradient)]
+                return value_and_grad(np.float32(workload.start))
 
-        return run
+        return repeat(step, lambda result: [float(value) for value in result])
 
-    def activation(self, kind: str) -> Callable:
-        if kind == "sigmoid":
-            return lambda x: 1 / (1 + self.np.exp(-x))
-        if kind == "tanh":
-            return self.np.tanh
-        return lambda x: self.np.maximum(x, np.float32(0))
+    def dense(self, x: Any, weight: Any, bias: Any) -> Any:
+        return self.np.dot(x, weight) + bias
 
-    def predict(self, workload: Training, weights: list, x):
-        remaining = iter(weights)
-        for layer in workload.network:
-            match layer:
-                case Dense():
-                    x = self.np.dot(x, next(remaining)) + next(remaining)
-                case Conv(padding=padding):
-                    x = self.correlate(x, next(remaining), padding) + next(remaining)[None, :, None, None]
-                case Activation(kind):
-                    x = self.activation(kind)(x)
-                case MaxPool(size):
-                    x = self.max_pool(x, size)
-                case Flatten():
-                    x = self.np.reshape(x, (x.shape[0], -1))
-                case Dropout(p):
-                    x = x * ((self.random.random(x.shape, dtype=np.float32) >= p) * np.float32(1 / (1 - p)))
-        return x
+    def conv(self, x: Any, kernels: Any, bias: Any, padding: int) -> Any:
+        """Autograd's convolution flips the kernel, so it is handed over flipped, input channels first."""
+        if padding:
+            x = self.np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), "constant")
+        flipped = self.np.transpose(kernels, (1, 0, 2, 3))[:, :, ::-1, ::-1]
+        y = self.convolve(x, flipped, axes=([2, 3], [2, 3]), dot_axes=([1], [0]), mode="valid")
+        return y + bias[None, :, None, None]
 
-    def max_pool(self, x, size: int):
+    def max_pool(self, x: Any, size: int) -> Any:
         """Autograd's max shares the gradient among equal values; the others give it to the first, and so do we here."""
         n, channels, height, width = x.shape
         x = self.np.reshape(x, (n, channels, height // size, size, width // size, size))
@@ -106,14 +60,14 @@ class Autograd(Peer):
         first = self.getval(x).argmax(-1)
         return self.np.sum(x * (np.arange(size * size) == first[..., None]), axis=-1)
 
-    def correlate(self, x, kernels, padding: int):
-        """Autograd's convolution flips the kernel, so it is handed over flipped, input channels first."""
-        if padding:
-            x = self.np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), "constant")
-        flipped = self.np.transpose(kernels, (1, 0, 2, 3))[:, :, ::-1, ::-1]
-        return self.convolve(x, flipped, axes=([2, 3], [2, 3]), dot_axes=([1], [0]), mode="valid")
+    def activation(self, kind: str, x: Any) -> Any:
+        if kind == "sigmoid":
+            return 1 / (1 + self.np.exp(-x))
+        if kind == "tanh":
+            return self.np.tanh(x)
+        return self.np.maximum(x, np.float32(0))
 
-    def loss(self, workload: Training, output, y):
+    def loss(self, workload: Training, output: Any, y: Any) -> Any:
         xp = self.np
         if workload.loss == "mse":
             return xp.mean((output - y) ** 2)
@@ -123,22 +77,16 @@ class Autograd(Peer):
         return xp.mean(xp.logaddexp(np.float32(0), output) - output * y)
 
     def training(self, workload: Training, inputs: np.ndarray, targets: np.ndarray) -> Run:
-        targets = one_hot(targets) if workload.loss == "cross_entropy" else targets
         weights = initial_weights(workload)
-        step = numpy_optimizer(workload, weights)
-        feed = Feed(workload, len(inputs)) if workload.batch else None
+        update = numpy_optimizer(workload, weights)
+        draw = batches(workload, inputs, targets_for(workload, targets))
         value_and_grad = self.lib.value_and_grad(
             lambda weights, x, y: self.loss(workload, self.predict(workload, weights, x), y)
         )
 
-        def run(n: int) -> list[float]:
-            x, y = inputs, targets
-            for _ in range(n):
-                if feed:
-                    chosen = feed()
-                    x, y = inputs[chosen], targets[chosen]
-                loss, gradients = value_and_grad(weights, x, y)
-                step(gradients)
-            return [float(loss)]
+        def step():
+            loss, gradients = value_and_grad(weights, *draw())
+            update(gradients)
+            return loss
 
-        return run
+        return repeat(step, read_loss)

@@ -40,6 +40,24 @@ class Peer:
     def training(self, workload: Training, inputs: np.ndarray, targets: np.ndarray) -> Run:
         raise NotSupported("no arrays")
 
+    def kernel(self, workload: Any) -> Run:
+        raise NotSupported("single operations are compared in PyTorch's notation")
+
+
+def repeat(step: Callable[[], Any], read: Callable[[Any], Sequence[float]]) -> Run:
+    """The loop that is timed, the same for every peer: n steps, then the last result becomes numbers."""
+
+    def run(n: int) -> Sequence[float]:
+        for _ in range(n):
+            result = step()
+        return read(result)
+
+    return run
+
+
+def read_loss(loss: Any) -> list[float]:
+    return [float(loss)]
+
 
 class Feed:
     """Endless batches of indices, in the form a peer wants them; the draw itself is made beforehand."""
@@ -53,9 +71,31 @@ class Feed:
         return self.batches[self.position]
 
 
-def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Float32 targets for libraries whose cross-entropy is written with them."""
-    return np.eye(10, dtype=np.float32)[labels]
+def batches(
+    workload: Training, inputs: Any, targets: Any, convert: Callable[[np.ndarray], Any] = lambda i: i
+) -> Callable[[], tuple[Any, Any]]:
+    """A function that returns the next x and y: the whole data, or a batch gathered by the library's own indexing."""
+    if workload.batch is None:
+        return lambda: (inputs, targets)
+    feed = Feed(workload, len(inputs), convert)
+
+    def draw() -> tuple[Any, Any]:
+        chosen = feed()
+        return inputs[chosen], targets[chosen]
+
+    return draw
+
+
+def targets_for(workload: Training, targets: np.ndarray) -> np.ndarray:
+    """The targets as libraries want them whose cross-entropy is written with one-hot rows."""
+    return np.eye(10, dtype=np.float32)[targets] if workload.loss == "cross_entropy" else targets
+
+
+def package_version(name: str) -> dict[str, str]:
+    """The version of an installed package, as a fact."""
+    from importlib.metadata import version
+
+    return {"version": version(name)}
 
 
 def numpy_optimizer(workload: Training, weights: list[np.ndarray]) -> Callable[[list[np.ndarray]], None]:

@@ -1,27 +1,38 @@
 """JAX on the CPU: one jitted call per step with donated buffers, and twenty steps in one jitted scan."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.base import Feed, NotSupported, Peer, Run, one_hot
-from benchmarks.workloads import (
-    Activation,
-    Chain,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    MaxPool,
-    Scalar,
-    Training,
-    initial_weights,
-)
+from benchmarks.peers.base import Feed, NotSupported, Run, read_loss, repeat, targets_for
+from benchmarks.peers.function_style import FunctionStyle
+from benchmarks.workloads import Chain, Conv, Dense, Flatten, Scalar, Training, initial_weights
 
 CHANNELS_LAST = ("NHWC", "HWIO", "NHWC")  # the layout in which XLA's CPU convolutions are fastest
 
 
-class JaxJit(Peer):
+def channels_last_weights(workload: Training) -> list[np.ndarray]:
+    """The common initial weights, with kernels as HWIO and the dense rows after flattening in the order HWC."""
+    arrays = iter(initial_weights(workload))
+    result, flattened = [], None
+    for layer in workload.network:
+        match layer:
+            case Conv():
+                result += [next(arrays).transpose(2, 3, 1, 0), next(arrays)]
+            case Flatten():
+                flattened = layer
+            case Dense(inputs, outputs):
+                weight = next(arrays)
+                if flattened:
+                    shape = (flattened.channels, flattened.height, flattened.width, outputs)
+                    weight = weight.reshape(shape).transpose(1, 2, 0, 3).reshape(inputs, outputs)
+                    flattened = None
+                result += [weight, next(arrays)]
+    return result
+
+
+class JaxJit(FunctionStyle):
     name = "jax"
     title = "JAX, jit per step"
     requires = "jax"
@@ -37,78 +48,30 @@ class JaxJit(Peer):
         return {"version": self.jax.__version__, "backend": self.jax.default_backend()}
 
     def scalar(self, workload: Scalar) -> Run:
-        f = self.jax.jit(self.jax.value_and_grad(lambda x, y: x * x + x * y + (x + y) ** 2, (0, 1)))
-
-        def run(n: int) -> list[float]:
-            for _ in range(n):
-                z, gradients = f(workload.x, workload.y)
-            return [float(z), *map(float, gradients)]
-
-        return run
+        f = self.jax.jit(self.jax.value_and_grad(workload.apply, (0, 1)))
+        return repeat(lambda: f(workload.x, workload.y), lambda result: [float(result[0]), *map(float, result[1])])
 
     def chain(self, workload: Chain) -> Run:
-        def f(x):
-            y = x
-            if workload.doubling:
-                for _ in range(workload.length):
-                    y = y + y
-            else:
-                for _ in range(workload.length):
-                    y = y * 0.9999
-            return y
+        f = self.jax.value_and_grad(workload.apply)  # not jitted: a graph is met once, and compiling takes far longer
+        return repeat(lambda: f(workload.start), lambda result: [float(value) for value in result])
 
-        value_and_grad = self.jax.value_and_grad(f)  # not jitted: a graph is met once, and compiling takes far longer
+    def conv(self, x: Any, kernels: Any, bias: Any, padding: int) -> Any:
+        around = [(padding, padding)] * 2
+        convolve = self.jax.lax.conv_general_dilated
+        return convolve(x, kernels, (1, 1), around, dimension_numbers=CHANNELS_LAST) + bias
 
-        def run(n: int) -> list[float]:
-            for _ in range(n):
-                y, gradient = value_and_grad(workload.start)
-            return [float(y), float(gradient)]
+    def max_pool(self, x: Any, size: int) -> Any:
+        window = (1, size, size, 1)
+        return self.jax.lax.reduce_window(x, -self.jax.numpy.inf, self.jax.lax.max, window, window, "VALID")
 
-        return run
+    def activation(self, kind: str, x: Any) -> Any:
+        jax = self.jax
+        return {"sigmoid": jax.nn.sigmoid, "tanh": jax.numpy.tanh, "relu": jax.nn.relu}[kind](x)
 
-    def weights(self, workload: Training) -> list:
-        """The common initial weights, with kernels as HWIO and the dense rows after flattening in the order HWC."""
-        arrays = iter(initial_weights(workload))
-        result, flattened = [], None
-        for layer in workload.network:
-            match layer:
-                case Conv():
-                    result += [next(arrays).transpose(2, 3, 1, 0), next(arrays)]
-                case Flatten():
-                    flattened = layer
-                case Dense(inputs, outputs):
-                    weight = next(arrays)
-                    if flattened:
-                        shape = (flattened.channels, flattened.height, flattened.width, outputs)
-                        weight = weight.reshape(shape).transpose(1, 2, 0, 3).reshape(inputs, outputs)
-                        flattened = None
-                    result += [weight, next(arrays)]
-        return [self.jax.numpy.array(array) for array in result]
+    def dropout(self, x: Any, p: float) -> Any:
+        return self.jax.numpy.where(self.jax.random.bernoulli(self.key, 1 - p, x.shape), x / (1 - p), 0)
 
-    def predict(self, workload: Training, weights: list, x, key):
-        jax, lax = self.jax, self.jax.lax
-        activations = {"sigmoid": jax.nn.sigmoid, "tanh": jax.numpy.tanh, "relu": jax.nn.relu}
-        remaining = iter(weights)
-        for layer in workload.network:
-            match layer:
-                case Dense():
-                    x = x @ next(remaining) + next(remaining)
-                case Conv(padding=padding):
-                    x = lax.conv_general_dilated(
-                        x, next(remaining), (1, 1), [(padding, padding)] * 2, dimension_numbers=CHANNELS_LAST
-                    ) + next(remaining)
-                case Activation(kind):
-                    x = activations[kind](x)
-                case MaxPool(size):
-                    window = (1, size, size, 1)
-                    x = lax.reduce_window(x, -jax.numpy.inf, lax.max, window, window, "VALID")
-                case Flatten():
-                    x = x.reshape(len(x), -1)
-                case Dropout(p):
-                    x = jax.numpy.where(jax.random.bernoulli(key, 1 - p, x.shape), x / (1 - p), 0)
-        return x
-
-    def loss(self, workload: Training, output, y):
+    def loss(self, workload: Training, output: Any, y: Any) -> Any:
         jax = self.jax
         if workload.loss == "mse":
             return ((output - y) ** 2).mean()
@@ -123,10 +86,9 @@ class JaxJit(Peer):
 
         def update(state, x, y):
             weights, moments, key = state
-            used = None
             if workload.has_dropout:
-                key, used = jax.random.split(key)
-            loss, gradients = jax.value_and_grad(lambda w: self.loss(workload, self.predict(workload, w, x, used), y))(
+                key, self.key = jax.random.split(key)  # read by `dropout` while this function is traced
+            loss, gradients = jax.value_and_grad(lambda w: self.loss(workload, self.predict(workload, w, x), y))(
                 weights
             )
             if workload.optimizer == "sgd":
@@ -148,31 +110,33 @@ class JaxJit(Peer):
         jnp = self.jax.numpy
         if workload.on_images:
             inputs = inputs.transpose(0, 2, 3, 1)
-        targets = one_hot(targets) if workload.loss == "cross_entropy" else targets
-        weights = self.weights(workload)
+        targets = targets_for(workload, targets)
+        weights = [jnp.array(array) for array in channels_last_weights(workload)]
         zeros = [[jnp.zeros_like(w) for w in weights] for _ in range(2)]
         moments = None if workload.optimizer == "sgd" else (*zeros, jnp.float32(0))
         return jnp.asarray(inputs), jnp.asarray(targets), (weights, moments, self.jax.random.key(0))
+
+    def feed(self, workload: Training, count: int) -> Feed:
+        return Feed(workload, count, lambda indices: self.jax.numpy.array(indices.astype(np.int32)))
 
     def training(self, workload: Training, inputs: np.ndarray, targets: np.ndarray) -> Run:
         x, y, state = self.prepare(workload, inputs, targets)
         update = self.update(workload)
         if workload.batch:
-            feed = Feed(workload, len(inputs), lambda indices: self.jax.numpy.array(indices.astype(np.int32)))
+            feed = self.feed(workload, len(inputs))
             jitted = self.jax.jit(lambda state, x, y, chosen: update(state, x[chosen], y[chosen]), donate_argnums=0)
 
-            def step(state):
+            def advance(state):
                 return jitted(state, x, y, feed())
         else:
-            step = self.jax.jit(lambda state: update(state, x, y), donate_argnums=0)
+            advance = self.jax.jit(lambda state: update(state, x, y), donate_argnums=0)
 
-        def run(n: int) -> list[float]:
+        def step():
             nonlocal state
-            for _ in range(n):
-                state, loss = step(state)
-            return [float(loss)]
+            state, loss = advance(state)
+            return loss
 
-        return run
+        return repeat(step, read_loss)
 
 
 class JaxScan(JaxJit):
@@ -188,28 +152,28 @@ class JaxScan(JaxJit):
         raise NotSupported("nothing to scan over")
 
     def training(self, workload: Training, inputs: np.ndarray, targets: np.ndarray) -> Run:
-        jax, lax = self.jax, self.jax.lax
+        jax, count = self.jax, self.steps_per_call
         x, y, state = self.prepare(workload, inputs, targets)
-        update, count = self.update(workload), self.steps_per_call
+        update = self.update(workload)
         if workload.batch:
-            feed = Feed(workload, len(inputs), lambda indices: jax.numpy.array(indices.astype(np.int32)))
+            feed = self.feed(workload, len(inputs))
 
             @jax.jit
             def jitted(state, x, y, chosen):
-                return lax.scan(lambda s, i: update(s, x[i], y[i]), state, chosen)
+                return jax.lax.scan(lambda s, i: update(s, x[i], y[i]), state, chosen)
 
-            def many(state):
+            def advance(state):
                 return jitted(state, x, y, jax.numpy.stack([feed() for _ in range(count)]))
         else:
 
             @jax.jit
-            def many(state):
-                return lax.scan(lambda s, _: update(s, x, y), state, None, length=count)
+            def advance(state):
+                return jax.lax.scan(lambda s, _: update(s, x, y), state, None, length=count)
 
-        def run(n: int) -> list[float]:
+        def step():
             nonlocal state
-            for _ in range(n // count):
-                state, losses = many(state)
-            return [float(losses[-1])]
+            state, losses = advance(state)
+            return losses
 
-        return run
+        run = repeat(step, lambda losses: [float(losses[-1])])
+        return lambda n: run(n // count)

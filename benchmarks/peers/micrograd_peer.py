@@ -1,6 +1,6 @@
 """micrograd: scalars only, in Python floats (float64)."""
 
-from benchmarks.peers.base import Peer, Run
+from benchmarks.peers.base import Peer, Run, package_version, repeat
 from benchmarks.workloads import Chain, Scalar
 
 
@@ -17,36 +17,22 @@ class Micrograd(Peer):
         self.value = Value
 
     def facts(self) -> dict[str, str]:
-        from importlib.metadata import version
-
-        return {"version": version("micrograd")}
+        return package_version("micrograd")
 
     def scalar(self, workload: Scalar) -> Run:
-        value = self.value
-
-        def run(n: int) -> list[float]:
-            for _ in range(n):
-                x, y = value(workload.x), value(workload.y)
-                z = x * x + x * y + (x + y) ** 2
-                z.backward()
+        def step():
+            x, y = self.value(workload.x), self.value(workload.y)
+            z = workload.apply(x, y)
+            z.backward()
             return [z.data, x.grad, y.grad]
 
-        return run
+        return repeat(step, list)
 
     def chain(self, workload: Chain) -> Run:
-        value = self.value
-
-        def run(n: int) -> list[float]:
-            for _ in range(n):
-                x = value(workload.start)
-                y = x
-                if workload.doubling:
-                    for _ in range(workload.length):
-                        y = y + y
-                else:
-                    for _ in range(workload.length):
-                        y = y * 0.9999
-                y.backward()
+        def step():
+            x = self.value(workload.start)
+            y = workload.apply(x)
+            y.backward()
             return [y.data, x.grad]
 
-        return run
+        return repeat(step, list)

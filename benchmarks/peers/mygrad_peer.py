@@ -1,23 +1,15 @@
 """MyGrad, with its memory guarding switched off, which is its fastest mode."""
 
+from typing import Any
+
 import numpy as np
 
-from benchmarks.peers.base import Feed, Peer, Run, numpy_optimizer
-from benchmarks.workloads import (
-    Activation,
-    Chain,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    MaxPool,
-    Scalar,
-    Training,
-    initial_weights,
-)
+from benchmarks.peers.base import Run, batches, numpy_optimizer, read_loss, repeat
+from benchmarks.peers.function_style import FunctionStyle
+from benchmarks.workloads import Chain, Scalar, Training, initial_weights
 
 
-class MyGrad(Peer):
+class MyGrad(FunctionStyle):
     name = "mygrad"
     title = "MyGrad"
     requires = "mygrad"
@@ -30,7 +22,6 @@ class MyGrad(Peer):
 
         mygrad.turn_memory_guarding_off()
         self.lib, self.activations, self.layers, self.losses = mygrad, activations, layers, losses
-        self.random = np.random.default_rng(0)
 
     def facts(self) -> dict[str, str]:
         return {"version": self.lib.__version__, "memory guarding": "off"}
@@ -39,54 +30,34 @@ class MyGrad(Peer):
         x = self.lib.tensor(workload.x, dtype=np.float32)
         y = self.lib.tensor(workload.y, dtype=np.float32)
 
-        def run(n: int) -> list[float]:
-            for _ in range(n):
-                z = x * x + x * y + (x + y) ** 2
-                z.backward()
-            return [float(z), float(x.grad), float(y.grad)]
+        def step():
+            z = workload.apply(x, y)
+            z.backward()
+            return z
 
-        return run
+        return repeat(step, lambda z: [float(z), float(x.grad), float(y.grad)])
 
     def chain(self, workload: Chain) -> Run:
         x = self.lib.tensor(workload.start, dtype=np.float32)
-        factor = np.float32(0.9999)  # a Python float would make the chain float64
 
-        def run(n: int) -> list[float]:
+        def step():
             with np.errstate(over="ignore"):  # 2^10,000 is infinite in float32, for everybody
-                for _ in range(n):
-                    y = x
-                    if workload.doubling:
-                        for _ in range(workload.length):
-                            y = y + y
-                    else:
-                        for _ in range(workload.length):
-                            y = y * factor
-                    y.backward()
-            return [float(y), float(x.grad)]
+                y = workload.apply(x, np.float32)
+                y.backward()
+            return y
 
-        return run
+        return repeat(step, lambda y: [float(y), float(x.grad)])
 
-    def predict(self, workload: Training, weights: list, x):
-        functions = {name: getattr(self.activations, name) for name in ("sigmoid", "tanh", "relu")}
-        remaining = iter(weights)
-        for layer in workload.network:
-            match layer:
-                case Dense():
-                    x = self.lib.matmul(x, next(remaining)) + next(remaining)
-                case Conv(padding=padding):
-                    x = self.layers.conv_nd(x, next(remaining), stride=1, padding=padding)
-                    x = x + next(remaining).reshape(1, -1, 1, 1)
-                case Activation(kind):
-                    x = functions[kind](x)
-                case MaxPool(size):
-                    x = self.layers.max_pool(x, (size, size), size)
-                case Flatten():
-                    x = x.reshape(x.shape[0], -1)
-                case Dropout(p):
-                    x = x * ((self.random.random(x.shape, dtype=np.float32) >= p) * np.float32(1 / (1 - p)))
-        return x
+    def conv(self, x: Any, kernels: Any, bias: Any, padding: int) -> Any:
+        return self.layers.conv_nd(x, kernels, stride=1, padding=padding) + bias.reshape(1, -1, 1, 1)
 
-    def loss(self, workload: Training, output, y):
+    def max_pool(self, x: Any, size: int) -> Any:
+        return self.layers.max_pool(x, (size, size), size)
+
+    def activation(self, kind: str, x: Any) -> Any:
+        return getattr(self.activations, kind)(x)
+
+    def loss(self, workload: Training, output: Any, y: Any) -> Any:
         if workload.loss == "mse":
             return ((output - y) ** 2).mean()
         if workload.loss == "cross_entropy":
@@ -95,18 +66,14 @@ class MyGrad(Peer):
 
     def training(self, workload: Training, inputs: np.ndarray, targets: np.ndarray) -> Run:
         weights = [self.lib.tensor(array) for array in initial_weights(workload)]
-        step = numpy_optimizer(workload, [weight.data for weight in weights])
-        feed = Feed(workload, len(inputs)) if workload.batch else None
+        update = numpy_optimizer(workload, [weight.data for weight in weights])
+        draw = batches(workload, inputs, targets)
 
-        def run(n: int) -> list[float]:
-            x, y = inputs, targets
-            for _ in range(n):
-                if feed:
-                    chosen = feed()
-                    x, y = inputs[chosen], targets[chosen]
-                loss = self.loss(workload, self.predict(workload, weights, x), y)
-                loss.backward()
-                step([weight.grad for weight in weights])
-            return [float(loss)]
+        def step():
+            x, y = draw()
+            loss = self.loss(workload, self.predict(workload, weights, x), y)
+            loss.backward()
+            update([weight.grad for weight in weights])
+            return loss
 
-        return run
+        return repeat(step, read_loss)

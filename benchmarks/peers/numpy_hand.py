@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.peers.base import Feed, Peer, Run, numpy_optimizer, one_hot
+from benchmarks.peers.base import Peer, Run, batches, numpy_optimizer, read_loss, repeat, targets_for
 from benchmarks.workloads import (
     Activation,
     Conv,
@@ -26,32 +26,26 @@ class NumpyHand(Peer):
         return {"version": np.__version__}
 
     def training(self, workload: Training, inputs: np.ndarray, targets: np.ndarray) -> Run:
-        targets = one_hot(targets) if workload.loss == "cross_entropy" else targets
         weights = initial_weights(workload)
         remaining = iter(weights)
         layers = [make(layer, remaining) for layer in workload.network]
-        step = numpy_optimizer(workload, weights)
+        update = numpy_optimizer(workload, weights)
         loss_and_gradient = LOSSES[workload.loss]
-        feed = Feed(workload, len(inputs)) if workload.batch else None
+        draw = batches(workload, inputs, targets_for(workload, targets))
 
-        def run(n: int) -> list[float]:
-            x, y = inputs, targets
-            for _ in range(n):
-                if feed:
-                    chosen = feed()
-                    x, y = inputs[chosen], targets[chosen]
-                h = x
-                for layer in layers:
-                    h = layer.forward(h)
-                loss, g = loss_and_gradient(h, y)
-                gradients = []
-                for layer in reversed(layers):
-                    g, own = layer.backward(g, layer is not layers[0])
-                    gradients[:0] = own
-                step(gradients)
-            return [float(loss)]
+        def step():
+            h, y = draw()
+            for layer in layers:
+                h = layer.forward(h)
+            loss, g = loss_and_gradient(h, y)
+            gradients = []
+            for layer in reversed(layers):
+                g, own = layer.backward(g, layer is not layers[0])
+                gradients[:0] = own
+            update(gradients)
+            return loss
 
-        return run
+        return repeat(step, read_loss)
 
 
 def mse(output: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:

@@ -1,10 +1,13 @@
 """The programs in PyTorch's style, written once: only the imported library decides whose engine runs them."""
 
 import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmarks.peers.base import Feed, Peer, Run
+from benchmarks.kernel_cases import Kernel
+from benchmarks.peers.base import Peer, Run, batches, read_loss, repeat
 from benchmarks.workloads import (
     Activation,
     Chain,
@@ -23,7 +26,7 @@ from benchmarks.workloads import (
 class TorchStyle(Peer):
     """What an ordinary user of PyTorch writes: nn.Sequential, optim, backward(), step()."""
 
-    fused = False
+    optimizer_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads)
@@ -39,33 +42,25 @@ class TorchStyle(Peer):
         x = self.lib.tensor(workload.x, requires_grad=True)
         y = self.lib.tensor(workload.y, requires_grad=True)
 
-        def run(n: int) -> list[float]:
-            for _ in range(n):
-                x.grad = None
-                y.grad = None
-                z = x * x + x * y + (x + y) ** 2
-                z.backward()
-            return [z.item(), x.grad.item(), y.grad.item()]
+        def step():
+            x.grad = None
+            y.grad = None
+            z = workload.apply(x, y)
+            z.backward()
+            return z
 
-        return run
+        return repeat(step, lambda z: [z.item(), x.grad.item(), y.grad.item()])
 
     def chain(self, workload: Chain) -> Run:
         x = self.lib.tensor(workload.start, requires_grad=True)
 
-        def run(n: int) -> list[float]:
-            for _ in range(n):
-                x.grad = None
-                y = x
-                if workload.doubling:
-                    for _ in range(workload.length):
-                        y = y + y
-                else:
-                    for _ in range(workload.length):
-                        y = y * 0.9999
-                y.backward()
-            return [y.item(), x.grad.item()]
+        def step():
+            x.grad = None
+            y = workload.apply(x)
+            y.backward()
+            return y
 
-        return run
+        return repeat(step, lambda y: [y.item(), x.grad.item()])
 
     def layer(self, layer: Layer):
         nn = self.nn
@@ -90,33 +85,46 @@ class TorchStyle(Peer):
                 parameter.copy_(self.lib.tensor(np.ascontiguousarray(array.T) if array.ndim == 2 else array))
         return model
 
-    def optimizer(self, workload: Training, model):
+    def optimizer(self, workload: Training, parameters: Any):
         make = {"sgd": self.optim.SGD, "adam": self.optim.Adam}[workload.optimizer]
-        options = {"fused": True} if self.fused else {}
-        return make(model.parameters(), lr=workload.rate, **options)
+        return make(parameters, lr=workload.rate, **self.optimizer_options)
+
+    def wrap(self, step: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """What becomes of the whole step (x, y) -> loss before it is run; here nothing."""
+        return step
+
+    def wrap_loss(self, loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """What becomes of the forward pass (x, y) -> loss; here nothing."""
+        return loss
 
     def training(self, workload: Training, inputs: np.ndarray, targets: np.ndarray) -> Run:
         model = self.model(workload)
-        optimizer = self.optimizer(workload, model)
-        functional = self.functional
+        optimizer = self.optimizer(workload, model.parameters())
         loss_function = {
-            "mse": functional.mse_loss,
-            "cross_entropy": functional.cross_entropy,
-            "bce_with_logits": functional.binary_cross_entropy_with_logits,
+            "mse": self.functional.mse_loss,
+            "cross_entropy": self.functional.cross_entropy,
+            "bce_with_logits": self.functional.binary_cross_entropy_with_logits,
         }[workload.loss]
-        all_x, all_y = self.lib.from_numpy(inputs), self.lib.from_numpy(targets)
-        feed = Feed(workload, len(inputs), self.lib.from_numpy) if workload.batch else None
+        forward = self.wrap_loss(lambda x, y: loss_function(model(x), y))
+        draw = batches(workload, self.lib.from_numpy(inputs), self.lib.from_numpy(targets), self.lib.from_numpy)
 
-        def run(n: int) -> list[float]:
-            x, y = all_x, all_y
-            for _ in range(n):
-                if feed:
-                    chosen = feed()
-                    x, y = all_x[chosen], all_y[chosen]
-                optimizer.zero_grad()
-                loss = loss_function(model(x), y)
-                loss.backward()
-                optimizer.step()
-            return [loss.item()]
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = forward(x, y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = self.wrap(step)
+        return repeat(lambda: step(*draw()), read_loss)
+
+    def kernel(self, workload: Kernel) -> Run:
+        """Each result is dropped before the next is computed, so that its memory can be used again."""
+        step = workload.build(self)
+
+        def run(n: int) -> Sequence[float]:
+            for _ in range(n - 1):
+                step()
+            return workload.read(step())
 
         return run

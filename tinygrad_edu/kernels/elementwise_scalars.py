@@ -120,6 +120,15 @@ def log1p32(s):
     return f32(2) * (t + t * (q * series))
 
 
+@compiled(inline="always")
+def log1m32(p):
+    """log(1 - p) for 0 <= p <= 1. Where 1 - p is rounded, the quotient of what was and what should have been taken
+    away puts it right: near 1, log u is proportional to u - 1.
+    """
+    u = f32(1) - p
+    return -p if u == f32(1) else log32(u) * (-p / (u - f32(1)))
+
+
 def exp_of(x):
     """exp(x) for float32 or float64."""
     return math.exp(x)
@@ -133,6 +142,11 @@ def log_of(x):
 def log1p_of(x):
     """log(1 + x) for 0 <= x <= 1, float32 or float64."""
     return math.log1p(x)
+
+
+def log1m_of(p):
+    """log(1 - p) for 0 <= p <= 1, float32 or float64."""
+    return math.log1p(-p)
 
 
 def tanh_of(x):
@@ -153,6 +167,11 @@ def _choose_log(x):
 @overload(log1p_of, jit_options=OPTIONS)
 def _choose_log1p(x):
     return (lambda x: log1p32(x)) if x == types.float32 else (lambda x: math.log1p(x))
+
+
+@overload(log1m_of, jit_options=OPTIONS)
+def _choose_log1m(p):
+    return (lambda p: log1m32(p)) if p == types.float32 else (lambda p: math.log1p(-p))
 
 
 @overload(tanh_of, jit_options=OPTIONS)

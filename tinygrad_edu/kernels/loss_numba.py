@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from tinygrad_edu.kernels import loss_numpy as twin
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import EXACT, REORDER, compiled
-from tinygrad_edu.kernels.elementwise_scalars import exp32
+from tinygrad_edu.kernels.elementwise_scalars import exp32, exp_of, log1m_of, log1p_of, log_of
 
 f32 = np.float32
 BLOCK = 4096  # elements that are worked on at a time
@@ -53,29 +55,29 @@ def log_softmax(x) -> np.ndarray:
 
 
 def cross_entropy_forward(logits, target):
-    if logits.dtype != f32 or not logits.size:
+    if not logits.size:
         return twin.cross_entropy_forward(logits, target)
-    logits, grad = np.ascontiguousarray(logits), np.empty(logits.shape, f32)
-    loss = _cross_entropy(logits, np.ascontiguousarray(target, np.int64), grad)
+    logits, grad = np.ascontiguousarray(logits), empty(logits.shape, logits.dtype)
+    loss = cross_entropy_into(logits, np.ascontiguousarray(target, np.int64), grad)
     if loss < 0:  # a target outside the classes: the twin names it
         return twin.cross_entropy_forward(logits, target)
-    return f32(loss), grad
+    return logits.dtype.type(loss), grad
 
 
 def mse_forward(x, target):
-    if x.shape != target.shape or not x.size:
-        return twin.mse_forward(x, target)
-    x, grad = np.ascontiguousarray(x), empty(x.shape, x.dtype)
-    loss = _mse(x.reshape(-1), np.ascontiguousarray(target).reshape(-1), grad.reshape(-1))
-    return x.dtype.type(loss), grad
+    return _with_gradient(mse_into, x, target) or twin.mse_forward(x, target)
 
 
 def bce_with_logits_forward(x, target):
-    if x.dtype != f32 or x.shape != target.shape or not x.size:
-        return twin.bce_with_logits_forward(x, target)
-    x, grad = np.ascontiguousarray(x), np.empty(x.shape, f32)
-    loss = _bce_with_logits(x.reshape(-1), np.ascontiguousarray(target).reshape(-1), grad.reshape(-1))
-    return f32(loss), grad
+    return _with_gradient(bce_with_logits_into, x, target) or twin.bce_with_logits_forward(x, target)
+
+
+def _with_gradient(loss_into, x, target):
+    """Loss and gradient; None for arrays of different kinds, which are NumPy's business."""
+    if x.shape != target.shape or x.dtype != target.dtype:
+        return None
+    x, grad = np.ascontiguousarray(x), empty(x.shape, x.dtype)
+    return x.dtype.type(loss_into(x, np.ascontiguousarray(target), grad)), grad
 
 
 def _rows(x):
@@ -198,61 +200,85 @@ def _log_softmax(x, y):
                 block[i, j] -= log
 
 
+# ---- losses for other compiled functions: row-major arrays of one dtype; the gradient is written, the loss returned ----------
 @compiled(EXACT)
-def _cross_entropy(logits, target, grad):
-    """The mean loss, or -1 (which no loss can be) when a target is not one of the classes."""
-    count, classes = logits.shape
+def cross_entropy_into(scores, labels, gradient):
+    count, classes = scores.shape
+    for i in range(count):
+        if labels[i] < 0 or labels[i] >= classes:
+            return scores.dtype.type(-1)
+    _less_row_maximum(scores, gradient)
     loss = 0.0
-    _minus_row_maximum(logits, grad)
     for i in range(count):
-        if target[i] < 0 or target[i] >= classes:
-            return -1.0
-        loss -= grad[i, target[i]]
-    _exp_all(grad)
-    share = f32(1) / f32(count)
+        loss -= gradient[i, labels[i]]
+    flat, share = gradient.reshape(gradient.size), scores.dtype.type(1) / scores.dtype.type(count)
+    for k in range(flat.size):
+        flat[k] = exp_of(flat[k])
     for i in range(count):
-        total = _row_sum(grad[i])
+        total = _row_sum(gradient[i])
         loss += math.log(total)
         scale = share / total
         for j in range(classes):
-            grad[i, j] *= scale
-        grad[i, target[i]] -= share
-    return loss / count
+            gradient[i, j] *= scale
+        gradient[i, labels[i]] -= share
+    return scores.dtype.type(loss / count)
+
+
+def _less_row_maximum(x, shifted):
+    """shifted = x - max(x), row by row."""
+    raise NotImplementedError("only for compiled functions")
+
+
+@overload(_less_row_maximum)
+def _choose_less_row_maximum(x, shifted):
+    return (_minus_row_maximum if x.dtype == types.float32 else _minus_row_maximum64).py_func
+
+
+@compiled()
+def _minus_row_maximum64(x, shifted):
+    for i in range(x.shape[0]):
+        top = x[i, 0]
+        for j in range(1, x.shape[1]):
+            top = x[i, j] if x[i, j] > top else top
+        for j in range(x.shape[1]):
+            shifted[i, j] = x[i, j] - top
 
 
 @compiled(REORDER)
-def _mse(x, target, grad):
-    total = x.dtype.type(0)
-    scale = x.dtype.type(2.0 / x.size)
+def mse_into(prediction, target, gradient):
+    x, t, g = prediction.reshape(prediction.size), target.reshape(target.size), gradient.reshape(gradient.size)
+    kind = prediction.dtype.type
+    total, scale = kind(0), kind(2.0 / x.size)
     for k in range(x.size):
-        difference = x[k] - target[k]
+        difference = x[k] - t[k]
         total += difference * difference
-        grad[k] = difference * scale
-    return total / x.size
-
-
-@compiled(inline="always")
-def _log1p(s):
-    """log(1 + s) for s from 0 to 1: with t = s/(2+s) it is log((1+t)/(1-t)) = 2 (t + t^3/3 + t^5/5 + ...), t <= 1/3."""
-    t = s / (f32(2) + s)
-    q = t * t
-    series = f32(1 / 13) + q * f32(1 / 15)
-    series = f32(1 / 11) + q * series
-    series = f32(1 / 9) + q * series
-    series = f32(1 / 7) + q * series
-    series = f32(1 / 5) + q * series
-    series = f32(1 / 3) + q * series
-    return f32(2) * (t + t * (q * series))
+        g[k] = difference * scale
+    return total / kind(x.size)
 
 
 @compiled(REORDER)
-def _bce_with_logits(x, target, grad):
-    share = f32(1) / f32(x.size)
-    loss = 0.0
+def bce_with_logits_into(logits, target, gradient):
+    x, t, g = logits.reshape(logits.size), target.reshape(target.size), gradient.reshape(gradient.size)
+    kind = logits.dtype.type
+    zero, one, share, loss = kind(0), kind(1), kind(1.0 / x.size), 0.0
     for k in range(x.size):
-        small = exp32(-abs(x[k]))
-        larger = x[k] if x[k] > f32(0) else f32(0)
-        loss += larger - x[k] * target[k] + _log1p(small)
-        probability = (small if x[k] < f32(0) else f32(1)) / (f32(1) + small)
-        grad[k] = (probability - target[k]) * share
-    return loss / x.size
+        small = exp_of(-abs(x[k]))
+        larger = zero if x[k] < zero else x[k]
+        loss += larger - x[k] * t[k] + log1p_of(small)
+        probability = (small if x[k] < zero else one) / (one + small)
+        g[k] = (probability - t[k]) * share
+    return kind(loss / x.size)
+
+
+@compiled(REORDER)
+def bce_into(probability, target, gradient):
+    p, t, g = probability.reshape(probability.size), target.reshape(target.size), gradient.reshape(gradient.size)
+    kind = probability.dtype.type
+    one, lowest, steepest, share, loss = kind(1), kind(-100), kind(1e-12), kind(1.0 / p.size), 0.0
+    for k in range(p.size):
+        yes, no = log_of(p[k]), log1m_of(p[k])
+        yes, no = lowest if yes < lowest else yes, lowest if no < lowest else no
+        loss -= t[k] * yes + (one - t[k]) * no
+        slope = p[k] * (one - p[k])
+        g[k] = (p[k] - t[k]) / (steepest if slope < steepest else slope) * share
+    return kind(loss / p.size)

@@ -80,3 +80,40 @@ def bce_with_logits_forward(x: np.ndarray, target: np.ndarray) -> tuple[np.float
     with np.errstate(invalid="ignore", divide="ignore"):
         loss = x.dtype.type(losses.sum() / np.float64(x.size))
     return loss, (sigmoid(x) - target) / x.dtype.type(max(1, x.size))
+
+
+def cross_entropy_into(scores: np.ndarray, labels: np.ndarray, gradient: np.ndarray) -> np.floating:
+    """The loss of `cross_entropy_forward`, whose gradient is written to `gradient`; -1 if a label is no class.
+
+    No loss is negative, so a training step can go on and whoever started it looks afterwards.
+    """
+    if ((labels < 0) | (labels >= scores.shape[1])).any():
+        return scores.dtype.type(-1)
+    loss, gradient[...] = cross_entropy_forward(scores, labels)
+    return loss
+
+
+def mse_into(prediction: np.ndarray, target: np.ndarray, gradient: np.ndarray) -> np.floating:
+    """The loss of `mse_forward`, whose gradient is written to `gradient`."""
+    loss, gradient[...] = mse_forward(prediction, target)
+    return loss
+
+
+def bce_with_logits_into(logits: np.ndarray, target: np.ndarray, gradient: np.ndarray) -> np.floating:
+    """The loss of `bce_with_logits_forward`, whose gradient is written to `gradient`."""
+    loss, gradient[...] = bce_with_logits_forward(logits, target)
+    return loss
+
+
+def bce_into(probability: np.ndarray, target: np.ndarray, gradient: np.ndarray) -> np.floating:
+    """Mean binary cross-entropy of probabilities p against probabilities t, and its gradient into `gradient`.
+
+    loss = mean of -t log p - (1 - t) log(1 - p), where a logarithm counts no less than -100;
+    gradient = (p - t) / max(p (1 - p), 1e-12) / size, as in PyTorch
+    """
+    p, t, kind = probability, target, probability.dtype.type
+    with np.errstate(divide="ignore", invalid="ignore"):
+        yes, no = np.maximum(np.log(p), kind(-100)), np.maximum(np.log1p(-p), kind(-100))
+        loss = kind(-(t * yes + (1 - t) * no).sum() / np.float64(p.size))
+    gradient[...] = (p - t) / np.maximum(p * (1 - p), kind(1e-12)) / kind(max(1, p.size))
+    return loss

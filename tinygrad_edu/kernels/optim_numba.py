@@ -21,10 +21,8 @@ def sgd_step(
     flat = _flat(p, g, momentum_buffer)
     if flat is None:
         twin.sgd_step(p, g, momentum_buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
-    elif momentum_buffer is None:
-        _plain_sgd(flat[0], flat[1], lr, weight_decay, maximize)
     else:
-        _momentum_sgd(*flat, lr, momentum, 1.0 - dampening, weight_decay, nesterov, maximize, first)
+        sgd_into(*flat, lr, momentum, dampening, nesterov, weight_decay, maximize, first)
 
 
 def adam_step(
@@ -36,10 +34,8 @@ def adam_step(
         twin.adam_step(
             p, g, mean, square, largest, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
         )  # fmt: skip
-        return
-    rate, root = lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
-    shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
-    _adam(*flat, rate, root, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay, maximize)
+    else:
+        adam_into(*flat, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
 
 
 def rmsprop_step(
@@ -65,6 +61,22 @@ def _flat(p, g, *states) -> list[np.ndarray] | None:
     if not all(array.flags.c_contiguous and array.dtype == p.dtype for array in flat):
         return None
     return [array if array.ndim == 1 else array.reshape(-1) for array in flat]
+
+
+# ---- compiled, over flat arrays; other compiled functions call the first two -------------------------------------------
+@compiled(EXACT)
+def sgd_into(p, g, buffer, lr, momentum, dampening, nesterov, weight_decay, maximize, first):
+    if buffer.size:
+        _momentum_sgd(p, g, buffer, lr, momentum, 1.0 - dampening, weight_decay, nesterov, maximize, first)
+    else:
+        _plain_sgd(p, g, lr, weight_decay, maximize)
+
+
+@compiled(EXACT)
+def adam_into(p, g, mean, square, largest, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize):
+    rate, root = lr / (1.0 - beta1**step), (1.0 - beta2**step) ** 0.5
+    shrink, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
+    _adam(p, g, mean, square, largest, rate, root, 1.0 - beta1, beta2, 1.0 - beta2, eps, shrink, decay, maximize)
 
 
 @compiled(EXACT)

@@ -123,3 +123,39 @@ def rmsprop_step(
         momentum_buffer += d
         d = momentum_buffer
     p -= lr * d
+
+
+def sgd_into(
+    p: np.ndarray,
+    g: np.ndarray,
+    buffer: np.ndarray,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    maximize: bool,
+    first: bool,
+) -> None:
+    """`sgd_step` over flat arrays; an empty `buffer` is no momentum."""
+    sgd_step(p, g, buffer if buffer.size else None, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+
+
+def adam_into(
+    p: np.ndarray,
+    g: np.ndarray,
+    mean: np.ndarray,
+    square: np.ndarray,
+    largest: np.ndarray,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+) -> None:
+    """`adam_step` over flat arrays; with an empty `largest` it is not AMSGrad."""
+    biggest = largest if largest.size else None
+    adam_step(p, g, mean, square, biggest, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)

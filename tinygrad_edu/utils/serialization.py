@@ -105,6 +105,11 @@ def load(f: str | os.PathLike[str], map_location: Any = None, weights_only: bool
     map_location, weights_only
         Accepted for PyTorch's sake: everything is on the CPU, and nothing but weights and plain data is ever read.
 
+    Notes
+    -----
+    bfloat16 becomes float32, which holds all its values. Of tensors that share their memory some writers store one and note the
+    other names in the header, as ``safetensors.torch.save_model`` does; they are all given back.
+
     Raises
     ------
     FileNotFoundError
@@ -128,7 +133,7 @@ def notes_of(f: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def _read(f: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError, deserialize, safe_open
 
     path = Path(f)
     if not path.is_file():
@@ -137,13 +142,32 @@ def _read(f: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]
     try:
         with safe_open(str(path), framework="np") as file:
             header = dict(file.metadata() or {})
-            for name in file.keys():  # noqa: SIM118 - the file is not a dict
-                array = np.array(file.get_tensor(name))
-                dtypes.from_numpy_dtype(array.dtype)
-                tensors[name] = wrap(array)
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 - no dict
+            whole = dict(deserialize(path.read_bytes())) if "BF16" in kinds.values() else {}
+            for name, kind in kinds.items():
+                tensors[name] = wrap(_widened(whole[name]) if kind == "BF16" else _array(file, name, kind))
     except (SafetensorError, TypeError, ValueError, OSError) as error:
         raise _broken(path, str(error)) from error
+    for name, stored in header.items():
+        if name not in tensors and stored in tensors:
+            tensors[name] = tensors[stored]
     return tensors, header
+
+
+def _widened(entry: dict[str, Any]) -> np.ndarray:
+    """Return bfloat16 numbers, which NumPy does not know, as float32: they are its upper halves."""
+    halves = np.frombuffer(entry["data"], "<u2").astype(np.uint32)
+    return (halves << 16).view(np.float32).reshape(entry["shape"])
+
+
+def _array(file: Any, name: str, kind: str) -> np.ndarray:
+    """Read one tensor of an open safetensors file."""
+    try:
+        array = np.array(file.get_tensor(name))
+        dtypes.from_numpy_dtype(array.dtype)
+    except (AttributeError, TypeError) as error:
+        raise TypeError(f"tensor {name!r} is of type {kind}, which no Tensor here has") from error
+    return array
 
 
 def _rebuild(entry: dict[str, Any], tensors: dict[str, Tensor]) -> Any:

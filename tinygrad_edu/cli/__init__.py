@@ -1,15 +1,15 @@
-"""The command line: ``tinygrad-edu train | evaluate | course | graph | demo | explain``."""
+"""The command line: ``tinygrad-edu train | evaluate | course | graph | demo | explain | bench | warmup | doctor``."""
 
 import argparse
 import sys
 import warnings
 from collections.abc import Sequence
 
-from tinygrad_edu.cli import course, demo, evaluate, explain, graph, train
+from tinygrad_edu.cli import bench, course, demo, doctor, evaluate, explain, graph, train, warmup
 
 __all__ = ["main", "parser"]
 
-COMMANDS = (train, evaluate, course, graph, demo, explain)
+COMMANDS = (train, evaluate, course, graph, demo, explain, bench, warmup, doctor)
 # What a person can mend: shown as one line. Anything else is a bug and shows its traceback.
 MENDABLE = (
     OSError,

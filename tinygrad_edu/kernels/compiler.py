@@ -102,6 +102,7 @@ class _Waiting:
 
 
 waiting = _Waiting()
+functions: list[Any] = []  # everything that `compiled` has decorated so far, as Numba's dispatchers
 
 
 def compiled(flags: set[str] = EXACT, inline: Literal["never", "always"] = "never") -> Callable:
@@ -119,6 +120,15 @@ def compiled(flags: set[str] = EXACT, inline: Literal["never", "always"] = "neve
         dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=flags, inline=inline)(function)
         with contextlib.suppress(RuntimeError):  # no folder can be written: compile afresh in every process
             dispatcher._cache = KernelCache(function)
+        functions.append(dispatcher)
         return dispatcher
 
     return decorate
+
+
+def cache_folder() -> Path | None:
+    """The folder that compiled kernels are kept in; None if there is none that can be written to."""
+    try:
+        return Path(KernelCache(cache_folder).cache_path)
+    except RuntimeError:
+        return None

@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 
-from tinygrad_edu.kernels import elementwise_numpy as elementwise
 from tinygrad_edu.kernels.conv_numpy import check_conv, conv_output_hw
-from tinygrad_edu.kernels.linear_numpy import check_linear
+from tinygrad_edu.kernels.elementwise_numpy import NONE, activate_grad_into, activate_into, relu, relu_grad
+from tinygrad_edu.kernels.linear_numpy import CODES, check_linear
 from tinygrad_edu.kernels.pool_numpy import pool_output_hw
 
 At = tuple[int, ...]  # the place of one number in an array
@@ -40,29 +40,39 @@ def matmul(a, b):
     return c
 
 
-def linear_forward(x, w, bias, activation):
-    """y[n,o] = activation(bias[o] + sum over i of x[n,i] * w[o,i])."""
-    check_linear(x, w, bias, activation)
-    y = matmul(x, w.T)
+def linear_act_forward(x, weight, bias, act):
+    """y[n,o] = activation(bias[o] + sum over i of x[n,i] * weight[o,i])."""
+    check_linear(x, weight, bias, act)
+    y = matmul(x, weight.T)
     if bias is not None:
-        for n, o in product(range(y.shape[0]), range(y.shape[1])):
+        for n, o in np.ndindex(*y.shape):
             y[n, o] += bias[o]
-    if activation is None:
-        return y
-    return {"relu": elementwise.relu, "sigmoid": elementwise.sigmoid, "tanh": np.tanh}[activation](y)
+    activate_into(y, y, act)
+    return y
+
+
+def linear_act_backward(g, x, weight, out, act, need_x=True, need_w=True, need_b=True):
+    """gx = d weight, gw = d^T x, gb[o] = sum over n of d[n,o], where d = g times the activation's slope."""
+    d = g
+    if act != NONE:
+        d = np.empty_like(g)
+        activate_grad_into(g, out, d, act)
+    gb = None
+    if need_b:
+        gb = np.zeros(d.shape[1], d.dtype)
+        for n, o in np.ndindex(*d.shape):
+            gb[o] += d[n, o]
+    return matmul(d, weight) if need_x else None, matmul(d.T, x) if need_w else None, gb
+
+
+def linear_forward(x, w, bias, activation):
+    """The same with the activation by name."""
+    return linear_act_forward(x, w, bias, CODES.get(activation, activation))
 
 
 def linear_backward(g, x, w, y, activation, needs=(True, True, True)):
-    """gx = d w, gw = d^T x, gb[o] = sum over n of d[n,o], where d = g times the activation's slope."""
-    if activation is not None:
-        slope = {"relu": elementwise.relu_grad, "sigmoid": elementwise.sigmoid_grad, "tanh": elementwise.tanh_grad}
-        g = slope[activation](g, y)
-    gb = None
-    if needs[2]:
-        gb = np.zeros(g.shape[1], g.dtype)
-        for n, o in product(range(g.shape[0]), range(g.shape[1])):
-            gb[o] += g[n, o]
-    return matmul(g, w) if needs[0] else None, matmul(g.T, x) if needs[1] else None, gb
+    """The same with the activation by name."""
+    return linear_act_backward(g, x, w, y, CODES[activation], *needs)
 
 
 # ---- convolution ------------------------------------------------------------------------------------------------------------
@@ -154,3 +164,20 @@ def max_pool2d_gather(x, index):
     for n, c, i, j in np.ndindex(*index.shape):
         y[n, c, i, j] = x[(n, c, *divmod(index[n, c, i, j], x.shape[3]))]
     return y
+
+
+# ---- convolution, relu and max-pooling in one -------------------------------------------------------------------------------
+def conv_relu_pool_forward(x, w, bias, stride, padding, dilation, groups, pool):
+    """One after the other: nothing is gained here by doing all at once."""
+    y, index = conv2d_forward(x, w, bias, stride, padding, dilation, groups), None
+    if pool > 1:
+        y, index = max_pool2d_forward(y, (pool, pool), (pool, pool), (0, 0), (1, 1), False)
+    return relu(y), index
+
+
+def conv_relu_pool_backward(g, y, index, hw):
+    """Back through relu, then through the pool; the bias was added to every pixel of what comes out."""
+    d = relu_grad(g, y)
+    if index is not None:
+        d = max_pool2d_backward(d, index, hw)
+    return d, conv2d_bias_grad(d)

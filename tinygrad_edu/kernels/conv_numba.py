@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from tinygrad_edu.kernels import conv_vector, conv_vector_weights
+from tinygrad_edu.kernels import conv_vector, conv_vector_weights, elementwise_numba, pool_numba
 from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, check_conv, conv_output_hw
@@ -25,7 +25,7 @@ def conv2d_forward(x, w, bias, stride: Pair, padding: Pair, dilation: Pair, grou
     check_conv(x.shape, w.shape, (n, oc, oh, ow), stride, padding, dilation, groups)
     x, w = _ready(x), _ready(w)
     if conv_vector.forward_suits(x, w):
-        return conv_vector.convolve(x, w, bias, stride, padding, dilation, groups)
+        return conv_vector.convolve(x, w, bias, stride, padding, dilation, groups)[0]
     y = empty((n, oc, oh, ow), x.dtype)
     filters = w.reshape(1, groups, oc // groups, cg * kh * kw)
     for start, stop, columns in _pieces(n, c * kh * kw, oh * ow, x.dtype):
@@ -70,6 +70,30 @@ def conv2d_weight_grad(x, g, kernel_hw: Pair, stride: Pair, padding: Pair, dilat
         for image in range(stop - start):
             gw += np.matmul(slopes[image], patches[image].swapaxes(1, 2))
     return gw.reshape(oc, cg, kh, kw)
+
+
+def conv_relu_pool_forward(x, w, bias, stride: Pair, padding: Pair, dilation: Pair, groups: int, pool: int):
+    settings = (stride, padding, dilation, groups)
+    x, w = _ready(x), _ready(w)
+    if conv_vector.forward_suits(x, w):
+        out_hw = conv_output_hw(x.shape[2:], w.shape[2:], stride, padding, dilation)
+        check_conv(x.shape, w.shape, (x.shape[0], w.shape[0], *out_hw), *settings)
+        return conv_vector.convolve(x, w, bias, *settings, relu=True, pool=pool)
+    y = conv2d_forward(x, w, bias, *settings)
+    if pool == 1:
+        return elementwise_numba.relu(y), None
+    y, index = pool_numba.max_pool2d_forward(y, (pool, pool), (pool, pool), (0, 0), (1, 1), False)
+    return elementwise_numba.relu(y), index
+
+
+def conv_relu_pool_backward(g, y, index, hw: Pair):
+    g, y = _ready(g), _ready(y)
+    if conv_vector.forward_suits(g, y):
+        return conv_vector.relu_pool_grad(g, y, index, hw)
+    d = elementwise_numba.relu_grad(g, y)
+    if index is not None:
+        d = pool_numba.max_pool2d_backward(d, index, hw)
+    return d, conv2d_bias_grad(d)
 
 
 def conv2d_bias_grad(g) -> np.ndarray:

@@ -13,6 +13,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from tinygrad_edu.kernels.elementwise_numpy import relu, relu_grad
+from tinygrad_edu.kernels.pool_numpy import max_pool2d_backward, max_pool2d_forward
+
 Pair = tuple[int, int]
 
 
@@ -136,6 +139,60 @@ def conv2d_weight_grad(
     slopes = g.reshape(n, groups, oc // groups, oh, ow)
     grads = [np.tensordot(slopes[:, group], patches[:, group], axes=((0, 2, 3), (0, 2, 3))) for group in range(groups)]
     return np.concatenate(grads) if groups > 1 else grads[0]
+
+
+def conv_relu_pool_forward(
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+    pool: int,
+) -> tuple[np.ndarray, np.ndarray | None]:  # fmt: skip
+    """A convolution, max(., 0) and max-pooling over touching windows pool x pool, in one go.
+
+    y[n,o,i,j] = max(0, maximum over u, v < pool of conv2d_forward(x, w, bias, ...)[n, o, i*pool + u, j*pool + v])
+
+    Parameters
+    ----------
+    x, w, bias, stride, padding, dilation, groups
+        As in `conv2d_forward`.
+    pool : int
+        The windows' size; 1 means that there is no pooling.
+
+    Returns
+    -------
+    y : array (N, OC, OH // pool, OW // pool)
+    index : int32 array like y, or None for pool=1
+        Where in its OH x OW plane each maximum was; the first of several equal ones.
+    """
+    y = conv2d_forward(x, w, bias, stride, padding, dilation, groups)
+    if pool == 1:
+        return relu(y), None
+    y, index = max_pool2d_forward(y, (pool, pool), (pool, pool), (0, 0), (1, 1), False)
+    return relu(y), index
+
+
+def conv_relu_pool_backward(
+    g: np.ndarray, y: np.ndarray, index: np.ndarray | None, hw: Pair
+) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient of `conv_relu_pool_forward` before pool and relu, and with respect to the bias.
+
+    Parameters
+    ----------
+    g : array (N, OC, PH, PW)
+        Gradient of the output y.
+    y, index
+        What the forward pass returned.
+    hw : (OH, OW)
+        The size of the convolution's output.
+
+    Returns
+    -------
+    d : array (N, OC, OH, OW)
+        g where y is above 0 (or NaN), at the places of the maxima; zeros elsewhere.
+    gb : array (OC,)
+    """
+    d = relu_grad(g, y)
+    if index is not None:
+        d = max_pool2d_backward(d, index, hw)
+    return d, conv2d_bias_grad(d)
 
 
 def conv2d_bias_grad(g: np.ndarray) -> np.ndarray:

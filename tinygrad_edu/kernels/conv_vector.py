@@ -1,11 +1,11 @@
 """Convolution of float32 images straight from the image: no columns are ever written to memory.
 
-The output of one image is cut into vectors of neighbouring pixels. For one of them, and for filter weight (c, u, v),
-the pixels needed lie side by side in the image too, at a distance that depends on (c, u, v) only: a table of these
-distances replaces the columns. A tile of several channels by two pixel vectors is then one run of a micro-kernel.
-Where rows are too short to fill vectors, the vectors run over the output channels instead.
+The pixel that filter weight (c, u, v) meets when output pixel (i, j) is computed lies in the image at the distance
+window[c, u, v] + pixels[i, j]: two tables replace the columns, and a convolution becomes a product of matrices whose
+left factor is read through them. Its tiles are output pixels by two vectors of output channels, and the result is
+turned around at the end; or, where there are few channels and long rows, channels by two vectors of pixels.
 
-To have pixels side by side with any stride, and no borders to care about, the image is first copied into a work array
+To have no borders to care about, and pixels side by side with any stride, the image is first copied into a work array
 with its zero padding; with a stride of s, pixels that are s apart are put next to each other there ("phases").
 The input gradient is the same convolution, of the output's gradient with the mirrored filters.
 """
@@ -20,21 +20,29 @@ import numpy as np
 from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
+from tinygrad_edu.kernels.pool_vector import pool_planes, positive_sums, relu_in_place, relu_slopes, unpool_planes
 from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import (
     DOT_COLUMNS,
     FEW_ROWS,
     LANES,
     LOOSE_ROWS,
-    MANY_ROWS,
     ROWS,
+    copy_numbers,
     packed_few,
     packed_tile,
-    running_many,
-    running_tile,
+    part_pairs,
+    scattered_tile,
     transpose,
     usable,
 )
+
+PANEL = 2 * LANES  # output channels of a tile
+DEPTH = 256  # filter weights that are summed over at a time: their part of the panel stays in the first-level cache
+BLOCK = 50 * LOOSE_ROWS  # output pixels that are computed before they are turned around
+TURNING = 20  # multiply-adds per result that turning around costs
+BYTE = 10.0  # multiply-adds that take as long as a byte from memory
+SMALL = 128  # output pixels; smaller images are convolved several at a time
 
 
 class Plan(NamedTuple):
@@ -42,14 +50,16 @@ class Plan(NamedTuple):
 
     layout: tuple[int, int, int, int, int, int]  # rows and columns of a phase, stride, padding
     plane: int  # numbers per channel in the work array
+    images: int  # how many images are in the work array together
     window: np.ndarray  # distance of filter weight (c, u, v) from the patch's corner; filled up to whole tiles
-    pixels: np.ndarray  # distance of output pixel (i, j)'s patch from that of pixel (0, 0)
+    pixels: np.ndarray  # distance of output pixel (i, j)'s patch from that of the first; likewise
     vectors: np.ndarray  # for each vector of output pixels: its place in the output, its patches' distance, its lanes
     out_hw: Pair
 
 
 @functools.lru_cache(maxsize=64)
-def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Plan:
+def make_plan(channels: int, groups: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Plan:
+    """The plan for images of `groups` times `channels` channels."""
     oh, ow = conv_output_hw(hw, kernel, stride, padding, dilation)
     (sh, sw), (dh, dw) = stride, dilation
     rows, columns = (-(-(size + 2 * p) // s) for size, p, s in zip(hw, padding, stride, strict=True))
@@ -61,8 +71,10 @@ def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
 
     window = [place(c, u * dh, v * dw) for c in range(channels) for u in range(kernel[0]) for v in range(kernel[1])]
     window += [0] * (-len(window) % (LOOSE_ROWS * DOT_COLUMNS))
+    images = max(1, min(SMALL // max(1, oh * ow), (1 << 16) // max(1, groups * channels * plane)))
     i, j = np.arange(oh)[:, None], np.arange(ow)
-    pixels = 4 * (i * columns + j)
+    image = 4 * groups * channels * plane * np.arange(images)[:, None, None]
+    pixels = np.append(image + 4 * (i * columns + j), [0] * LOOSE_ROWS)
     starts = j[::LANES]
     vectors = np.stack(
         np.broadcast_arrays(4 * (i * ow + starts), 4 * (i * columns + starts), np.minimum(LANES, ow - starts)), -1
@@ -70,8 +82,8 @@ def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
     if len(vectors) % 2:  # tiles take two: one more, without lanes
         vectors = np.concatenate([vectors, vectors[-1:] * [1, 1, 0]])
     layout = (rows, columns, *stride, *padding)
-    tables = [np.array(table, np.int64) for table in (window, pixels.ravel(), vectors)]
-    return Plan(layout, plane, tables[0], tables[1], tables[2], (oh, ow))
+    tables = [np.array(table, np.int64) for table in (window, pixels, vectors)]
+    return Plan(layout, plane, images, tables[0], tables[1], tables[2], (oh, ow))
 
 
 def forward_suits(x: np.ndarray, w: np.ndarray) -> bool:
@@ -88,72 +100,71 @@ def input_grad_suits(g: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair, 
 
 
 def convolve(
-    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> np.ndarray:
-    """The forward convolution, with vectors of pixels or vectors of channels, whichever leaves fewer lanes empty."""
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+    mirrored: bool = False, relu: bool = False, pool: int = 1,
+) -> tuple[np.ndarray, np.ndarray | None]:  # fmt: skip
+    """The forward convolution, then max(., 0) and the maxima of windows pool x pool with their places, if asked for.
+
+    `mirrored` swaps what goes in and what comes out and turns the filters by 180 degrees: x is an output's gradient.
+    """
     (n, channels, *hw), (oc, cg, *kernel) = x.shape, w.shape
-    plan = make_plan(cg, tuple(hw), tuple(kernel), stride, padding, dilation)
-    depth, each = cg * kernel[0] * kernel[1], oc // groups
-    y = empty((n, oc, *plan.out_hw), np.float32)
-    filters = w.reshape(groups, each, depth)
-    bias = np.zeros(oc, np.float32) if bias is None else np.ascontiguousarray(bias, np.float32)
-    by_channels = use_of_lanes(each, 2 * LANES) * use_of_lanes(plan.out_hw[1], ROWS)
-    by_pixels = use_of_lanes(each, FEW_ROWS) * use_of_lanes(plan.out_hw[1], LANES)
-    if plan.out_hw[1] == MANY_ROWS and each % (2 * LANES) == 0:
-        by_channels *= 1.3  # the larger tile
-    if by_channels > 1.1 * by_pixels:
-        run = _by_channels(x, filters, bias, y, plan)
-    else:
-        run = _by_pixels(x, filters, bias, y, plan)
+    plan = make_plan(channels // groups, groups, tuple(hw), tuple(kernel), stride, padding, dilation)
+    each = cg if mirrored else oc // groups
+    (oh, ow), outs, depth = plan.out_hw, each * groups, w.size // (each * groups)
+    bias = np.zeros(outs, np.float32) if bias is None else np.ascontiguousarray(bias, np.float32)
+    by_channels = use_of_lanes(each, PANEL) * use_of_lanes(plan.images * oh * ow, LOOSE_ROWS)
+    by_pixels = use_of_lanes(each, FEW_ROWS) * use_of_lanes(ow, LANES)
+    tall = by_channels * depth / (depth + TURNING) > by_pixels
+    rows, few = (PANEL, PANEL) if tall else (ROWS, FEW_ROWS)
+    room = groups * _packed_rows(each, rows, few)
+    weights = scratch("weights", room * (depth + 1))
+    packed, starts = weights[: room * depth], weights[room * depth :]
+    _pack(w, bias, groups, each, oc // groups if mirrored else 1, mirrored, rows, few, packed, starts)
+    y = empty((n, outs, oh // pool, ow // pool), np.float32)
+    index = empty(y.shape, np.int32) if pool > 1 else None
+
+    place = index if index is not None else np.empty((n, 1, 1, 1), np.int32)
 
     def task(i: int, start: int, stop: int) -> None:
-        work = scratch("image", channels * plan.plane + 2 * LANES)
+        work = scratch("image", plan.images * channels * plan.plane + 2 * LANES)
         work[:] = 0
-        run(start, stop, work)
+        planes = scratch("planes", plan.images * outs * oh * ow if pool > 1 else 0)
+        result = scratch("result", min(BLOCK, plan.images * oh * ow) * PANEL)
+        _convolve(start, stop, x, packed, starts, y, place, planes, work, result, plan, groups, each, tall, relu, pool)
 
-    run_chunks(task, chunks(n, 2.0 * y.size * depth))
-    return y
+    run_chunks(task, chunks(n, 2.0 * n * outs * oh * ow * depth))
+    return y, index
+
+
+def relu_pool_grad(g: np.ndarray, y: np.ndarray, index: np.ndarray | None, hw: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """The way back through relu and pool: the gradient of the convolution's output, and its sums per channel."""
+    (n, channels), pixels = g.shape[:2], g.shape[2] * g.shape[3]
+    d = empty((n, channels, *hw), np.float32)
+    pieces = chunks(n, BYTE * (2 * g.nbytes + d.nbytes))
+    sums = np.empty((len(pieces), channels))
+
+    def task(i: int, start: int, stop: int) -> None:
+        slopes, maxima = (a[start:stop].reshape(stop - start, channels, pixels) for a in (g, y))
+        positive_sums(slopes, maxima, sums[i])
+        if index is None:
+            relu_slopes(slopes.reshape(-1), maxima.reshape(-1), d[start:stop].reshape(-1))
+        else:
+            planes = [a[start:stop].reshape(-1, *a.shape[2:]) for a in (g, y, index, d)]
+            unpool_planes(*planes, hw[0] // g.shape[2], True)
+
+    run_chunks(task, pieces)
+    return d, sums.sum(0).astype(np.float32)
 
 
 def use_of_lanes(count: int, unit: int) -> float:
     """The part of the work that is not wasted when `count` things are done `unit` at a time."""
-    return count / (-(-count // unit) * unit)
-
-
-def _by_pixels(x, filters, bias, y, plan: Plan):
-    groups, each, depth = filters.shape
-    count = groups * _packed_rows(each)
-    weights = scratch("weights", count * (depth + 1))
-    packed, starts = weights[: count * depth], weights[count * depth :]
-    _pack(filters, bias, packed, starts)
-
-    def run(start: int, stop: int, work: np.ndarray) -> None:
-        _convolve_pixels(
-            start, stop, x, packed, starts, y, work, plan.window, plan.vectors, plan.layout, plan.plane, groups
-        )
-
-    return run
-
-
-def _by_channels(x, filters, bias, y, plan: Plan):
-    groups, each, depth = filters.shape
-    turned = scratch("weights", filters.size).reshape(groups, depth, each)
-    turned[:] = filters.swapaxes(1, 2)
-
-    def run(start: int, stop: int, work: np.ndarray) -> None:
-        result = scratch("result", y[0].size)
-        _convolve_channels(start, stop, x, turned, bias, y, work, result, plan.window, plan.layout, plan.plane)
-
-    return run
+    return count / (-(-count // unit) * unit) if count else 1.0
 
 
 def input_grad(g: np.ndarray, w: np.ndarray, padding: Pair, dilation: Pair, groups: int) -> np.ndarray:
     """The gradient of a stride-1 convolution's image: g convolved with the mirrored filters, channels swapped."""
-    oc, cg, kh, kw = w.shape
-    mirrored = w.reshape(groups, oc // groups, cg, kh, kw)[..., ::-1, ::-1].swapaxes(1, 2)
-    filters = np.ascontiguousarray(mirrored).reshape(groups * cg, oc // groups, kh, kw)
-    full = (dilation[0] * (kh - 1) - padding[0], dilation[1] * (kw - 1) - padding[1])
-    return convolve(g, filters, None, (1, 1), full, dilation, groups)
+    full = (dilation[0] * (w.shape[2] - 1) - padding[0], dilation[1] * (w.shape[3] - 1) - padding[1])
+    return convolve(g, w, None, (1, 1), full, dilation, groups, mirrored=True)[0]
 
 
 def strided_input_grad(
@@ -178,35 +189,36 @@ def strided_input_grad(
     return gx
 
 
-@compiled(inline="always")
-def _tile_rows(left):
-    """How many rows the next tile has when `left` are left."""
-    return FEW_ROWS if left <= FEW_ROWS else ROWS
-
-
-def _packed_rows(count: int) -> int:
+def _packed_rows(count: int, rows: int, few: int) -> int:
     """The rows of all tiles that `count` rows are cut into."""
-    left = count % ROWS
-    return count - left + (0 if left == 0 else FEW_ROWS if left <= FEW_ROWS else ROWS)
+    left = count % rows
+    return count - left + (0 if left == 0 else few if left <= few else rows)
 
 
 @compiled()
-def _pack(w, bias, packed, starts):
-    """Filters in the order in which the tiles read them: [group][tile][depth][row in tile]; missing rows are zeros."""
-    groups, each, depth = w.shape
-    at, row = 0, 0
+def _pack(w, bias, groups, each, blocks, mirrored, rows, few, packed, starts):
+    """Filters in the order in which the tiles read them, [group][tile][depth][row in tile], and the rows' biases.
+
+    A tile is a turned piece of the filters as they lie. Mirrored, it is one such piece for each of the channels (blocks)
+    that go in, written from its end.
+    """
+    length = w.size // (groups * blocks * each)
+    at, row = packed.ctypes.data, 0
     for group in range(groups):
         first = 0
         while first < each:
-            rows = _tile_rows(each - first)
-            for i in range(rows):
-                exists = first + i < each
-                starts[row + i] = bias[group * each + first + i] if exists else np.float32(0)
-                for k in range(depth):
-                    packed[at + k * rows + i] = w[group, first + i, k] if exists else np.float32(0)
-            at += rows * depth
-            row += rows
-            first += rows
+            width = few if each - first <= few else rows
+            exist = min(width, each - first)
+            starts[row : row + width] = 0
+            starts[row : row + exist] = bias[group * each + first : group * each + first + exist]
+            for block in range(blocks):
+                source = w.ctypes.data + 4 * ((group * blocks + block) * each + first) * length
+                last = length - 1 if mirrored else 0
+                step = -4 * width if mirrored else 4 * width
+                transpose(source, 4 * length, at + 4 * width * (block * length + last), step, exist, length)
+            at += 4 * blocks * length * width
+            row += width
+            first += width
 
 
 @compiled()
@@ -218,9 +230,17 @@ def spread(image, work, layout, plane):
         for y in range(h):
             line = c * plane + (((y + ph) % sh) * sw * rows + (y + ph) // sh) * columns
             if sw == 1:
-                target = work[line + pw : line + pw + w]
-                for j in range(w):
-                    target[j] = image[c, y, j]
+                copy_numbers(image.ctypes.data + 4 * (c * h + y) * w, work.ctypes.data + 4 * (line + pw), w)
+            elif sw == 2:  # the usual stride has a quicker way
+                even, odd = (
+                    line + pw // 2 + pw % 2 * rows * columns,
+                    line + (pw + 1) // 2 + (1 - pw % 2) * rows * columns,
+                )
+                for j in range(0, w, 2 * LANES):
+                    part_pairs(
+                        image.ctypes.data + 4 * ((c * h + y) * w + j),
+                        work.ctypes.data + 4 * even + 2 * j, work.ctypes.data + 4 * odd + 2 * j, min(2 * LANES, w - j),
+                    )  # fmt: skip
             else:
                 for phase in range(sw):
                     first = (phase - pw) % sw  # the first pixel of this phase; the next one is sw further on
@@ -230,57 +250,90 @@ def spread(image, work, layout, plane):
 
 
 @compiled()
-def _convolve_pixels(start, stop, x, packed, starts, y, work, window, vectors, layout, plane, groups):
-    """Tiles of ROWS output channels by two vectors of output pixels."""
-    oc, pixels = y.shape[1], y.shape[2] * y.shape[3]
-    each, depth, table = oc // groups, packed.size // starts.size, window.ctypes.data
-    for n in range(start, stop):
-        spread(x[n], work, layout, plane)
-        weights, bias = packed.ctypes.data, starts.ctypes.data
-        for group in range(groups):
-            image = work.ctypes.data + 4 * group * (x.shape[1] // groups) * plane
-            first = 0
-            while first < each:
-                rows, valid = _tile_rows(each - first), min(ROWS, each - first)
-                out = y.ctypes.data + 4 * (n * oc + group * each + first) * pixels
-                for j in range(0, vectors.shape[0], 2):
-                    here, next_ = vectors[j], vectors[j + 1]
-                    result = (
-                        depth, out + here[0], next_[0] - here[0], 4 * pixels, here[2], next_[2], valid, bias, 0
-                    )  # fmt: skip
-                    factors = (weights, image + here[1], next_[1] - here[1], table)
-                    if rows == ROWS:
-                        packed_tile(result, factors)
-                    else:
-                        packed_few(result, factors)
-                weights += 4 * rows * depth
-                bias += 4 * rows
-                first += rows
+def _convolve(start, stop, x, packed, starts, y, index, planes, work, result, plan, groups, each, tall, relu, pool):
+    """Images start to stop, some at a time: convolve, then relu and pooling while the result is in the cache."""
+    size, (oh, ow) = x.shape[1] * plan.plane, plan.out_hw
+    outs = groups * each
+    for n in range(start, stop, plan.images):
+        last = min(n + plan.images, stop)
+        for i in range(n, last):
+            spread(x[i], work[(i - n) * size :], plan.layout, plan.plane)
+        target = planes.ctypes.data if pool > 1 else y.ctypes.data + 4 * n * outs * oh * ow
+        if tall:
+            _by_channels(last - n, packed, starts, target, work, result, plan, groups, each, size // groups)
+        else:
+            for i in range(last - n):
+                image, out = work.ctypes.data + 4 * i * size, target + 4 * i * outs * oh * ow
+                _by_pixels(packed, starts, out, image, size // groups, plan, groups, each)
+        if pool > 1:
+            flat = planes[: (last - n) * outs * oh * ow].reshape(((last - n) * outs, oh, ow))
+            shape = ((last - n) * outs, oh // pool, ow // pool)
+            pool_planes(flat, y[n:last].reshape(shape), index[n:last].reshape(shape), pool, relu)
+        elif relu:
+            relu_in_place(y[n:last].reshape((last - n) * outs * oh * ow))
 
 
 @compiled()
-def _convolve_channels(start, stop, x, weights, bias, y, work, result, window, layout, plane):
-    """Tiles of some neighbouring output pixels by two vectors of output channels, turned around at the end."""
-    groups, depth, each = weights.shape
-    oc, oh, ow = y.shape[1:]
-    columns = layout[1]
-    many = ow % MANY_ROWS == 0
-    step = MANY_ROWS if many else ROWS
-    for n in range(start, stop):
-        spread(x[n], work, layout, plane)
+def _by_pixels(packed, starts, target, image, size, plan, groups, each):
+    """Tiles of ROWS output channels by two vectors of output pixels, of one image."""
+    pixels, depth, vectors = plan.out_hw[0] * plan.out_hw[1], packed.size // starts.size, plan.vectors
+    weights, bias, table = packed.ctypes.data, starts.ctypes.data, plan.window.ctypes.data
+    for _ in range(groups):
+        first = 0
+        while first < each:
+            rows, valid = (FEW_ROWS if each - first <= FEW_ROWS else ROWS), min(ROWS, each - first)
+            for j in range(0, vectors.shape[0], 2):
+                here, next_ = vectors[j], vectors[j + 1]
+                place = (
+                    depth, target + here[0], next_[0] - here[0], 4 * pixels, here[2], next_[2], valid, bias, 0
+                )  # fmt: skip
+                factors = (weights, image + here[1], next_[1] - here[1], table)
+                if rows == ROWS:
+                    packed_tile(place, factors)
+                else:
+                    packed_few(place, factors)
+            weights += 4 * rows * depth
+            bias += 4 * rows
+            target += 4 * valid * pixels
+            first += rows
+        image += 4 * size
+
+
+@compiled()
+def _by_channels(images, packed, starts, target, work, result, plan, groups, each, size):
+    """Tiles of LOOSE_ROWS output pixels by two vectors of output channels, of some images together."""
+    area, depth = plan.out_hw[0] * plan.out_hw[1], packed.size // starts.size
+    pieces = (depth + DEPTH - 1) // DEPTH
+    step = (depth + pieces - 1) // pieces
+    for start in range(0, images * area, BLOCK):
+        stop = min(start + BLOCK, images * area)
+        weights, bias = packed.ctypes.data, starts.ctypes.data
         for group in range(groups):
-            image = work.ctypes.data + 4 * group * (x.shape[1] // groups) * plane
-            for o in range(0, each, 2 * LANES):
+            image = work.ctypes.data + 4 * group * size
+            for o in range(0, each, PANEL):
                 lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
-                b = weights.ctypes.data + 4 * (group * depth * each + o)
-                start_at = bias.ctypes.data + 4 * (group * each + o)
-                for i in range(oh):
-                    for j in range(0, ow, step):
-                        out = result.ctypes.data + 4 * ((i * ow + j) * oc + group * each + o)
-                        place = (depth, out, 4 * LANES, 4 * oc, lanes0, lanes1, min(step, ow - j), start_at, 0)
-                        factors = (image + 4 * (i * columns + j), window.ctypes.data, b, 4 * each)
-                        if many:
-                            running_many(place, factors)
-                        else:
-                            running_tile(place, factors)
-        transpose(result.ctypes.data, oh * ow, oc, y.ctypes.data + 4 * n * oc * oh * ow)
+                for k in range(0, depth, step):
+                    many, window = min(step, depth - k), plan.window.ctypes.data + 8 * k
+                    for i in range(start, stop, LOOSE_ROWS):
+                        out = result.ctypes.data + 4 * PANEL * (i - start)
+                        place = (
+                            many, out, 4 * LANES, 4 * PANEL, lanes0, lanes1, min(LOOSE_ROWS, stop - i),
+                            0 if k else bias, min(1, k),
+                        )  # fmt: skip
+                        patches = plan.pixels.ctypes.data + 8 * i
+                        scattered_tile(place, (image, patches, window, weights + 4 * PANEL * k, 4 * PANEL))
+                channel = target + 4 * (group * each + o) * area
+                _deliver(result.ctypes.data, start, stop, channel, area, groups * each, min(PANEL, each - o))
+                weights += 4 * PANEL * depth
+                bias += 4 * PANEL
+
+
+@compiled()
+def _deliver(result, start, stop, target, area, outs, count):
+    """Turn the pixels from start to stop, counted over several images, around: result[pixel, channel] to planes."""
+    while start < stop:
+        n, pixel = start // area, start % area
+        many = min(stop - start, area - pixel)
+        transpose(result, 4 * PANEL, target + 4 * (n * outs * area + pixel), 4 * area, many, count)
+        result += 4 * PANEL * many
+        start += many

@@ -7,7 +7,7 @@ import numpy as np
 from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair
-from tinygrad_edu.kernels.conv_vector import make_plan, spread, use_of_lanes
+from tinygrad_edu.kernels.conv_vector import BLOCK, PANEL, make_plan, spread, use_of_lanes
 from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import (
     DOT_COLUMNS,
@@ -28,71 +28,113 @@ def weight_grad(
 ) -> np.ndarray:
     """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met.
 
-    A tile is LOOSE_ROWS weights by two vectors of output channels, and the long dimension is the pixels of an image.
-    The channels have to lie side by side for that, so each g[n] is transposed.
+    A tile is LOOSE_ROWS weights by two vectors of output channels, and the long dimension is the pixels. The channels
+    have to lie side by side for that, so g is turned around, a panel of channels of some pixels at a time.
     """
     (n, channels, *hw), oc = x.shape, g.shape[1]
     cg, each = channels // groups, oc // groups
-    plan = make_plan(cg, tuple(hw), kernel, stride, padding, dilation)
-    depth = cg * kernel[0] * kernel[1]
+    plan = make_plan(cg, groups, tuple(hw), kernel, stride, padding, dilation)
+    depth, size, panels = cg * kernel[0] * kernel[1], channels * plan.plane, -(-each // PANEL)
+    few = groups == 1 and size <= FEW_PIXELS and use_of_lanes(each, PANEL) * use_of_lanes(depth, LOOSE_ROWS) < 0.6
     pieces = chunks(n, 2.0 * g.size * depth)
-    parts = np.zeros((len(pieces), groups, depth, each), np.float32)
-    few = groups == 1 and channels * plan.plane <= FEW_PIXELS
-    few = few and use_of_lanes(each, 2 * LANES) * use_of_lanes(depth, LOOSE_ROWS) < 0.6
+    parts = scratch("parts", len(pieces) * groups * panels * depth * PANEL)
+    parts = parts.reshape(len(pieces), groups * panels, depth, PANEL)
 
     def task(i: int, start: int, stop: int) -> None:
-        size = channels * plan.plane
-        work = scratch("image", size * (TOGETHER if few else 1) + 2 * LANES)
+        together = TOGETHER if few else plan.images
+        work = scratch("image", size * together + 2 * LANES)
         work[:] = 0
         if few:
-            rows = np.arange(-(-oc // DOT_ROWS) * DOT_ROWS).clip(max=oc - 1) * (4 * g[0, 0].size)
-            _weight_grad_dots(start, stop, x, g, parts[i, 0], work, rows, plan.window, plan.vectors, plan.layout, size)
+            rows = np.arange(oc + DOT_ROWS).clip(max=oc - 1) * (4 * g[0, 0].size)
+            _weight_grad_dots(start, stop, x, g, parts[i], work, rows, plan, size)
         else:
-            slopes = scratch("slopes", g[0].size)
-            _weight_grad(start, stop, x, g, parts[i], work, slopes, plan.window, plan.pixels, plan.layout, plan.plane)
+            slopes = scratch("slopes", min(BLOCK, plan.images * g[0, 0].size) * PANEL)
+            _weight_grad(start, stop, x, g, parts[i], work, slopes, plan, groups)
 
     run_chunks(task, pieces)
-    total = parts[0] if len(parts) == 1 else np.add.reduce(parts)
-    return np.ascontiguousarray(total.swapaxes(1, 2)).reshape(oc, cg, *kernel)
+    gw = np.empty((oc, cg, *kernel), np.float32)
+    _add_parts(parts, gw, groups)
+    return gw
 
 
 @compiled()
-def _weight_grad(start, stop, x, g, part, work, slopes, window, pixels, layout, plane):
-    """part[group, (c,u,v), o] += the sum over the images from start to stop."""
-    groups, depth, each = part.shape
-    oc = g.shape[1]
-    for n in range(start, stop):
-        spread(x[n], work, layout, plane)
-        transpose(g.ctypes.data + 4 * n * oc * pixels.size, oc, pixels.size, slopes.ctypes.data)
-        for group in range(groups):
-            image = work.ctypes.data + 4 * group * (x.shape[1] // groups) * plane
-            for o in range(0, each, 2 * LANES):
-                b = slopes.ctypes.data + 4 * (group * each + o)
-                lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
-                for k in range(0, depth, LOOSE_ROWS):
-                    out = part.ctypes.data + 4 * ((group * depth + k) * each + o)
-                    valid = min(LOOSE_ROWS, depth - k)
-                    result = (pixels.size, out, 4 * LANES, 4 * each, lanes0, lanes1, valid, 0, 1)
-                    rows = window.ctypes.data + 8 * k
-                    scattered_tile(result, (image, rows, pixels.ctypes.data, b, 4 * oc))
+def _weight_grad(start, stop, x, g, part, work, slopes, plan, groups):
+    """part[group and panel, (c,u,v), channel in panel] = the sum over the images from start to stop."""
+    oc, area, depth = g.shape[1], g.shape[2] * g.shape[3], part.shape[1]
+    each, size = oc // groups, x.shape[1] * plan.plane
+    part[:] = 0
+    for n in range(start, stop, plan.images):
+        last = min(n + plan.images, stop)
+        for i in range(n, last):
+            spread(x[i], work[(i - n) * size :], plan.layout, plan.plane)
+        for first in range(0, (last - n) * area, BLOCK):
+            many = min(BLOCK, (last - n) * area - first)
+            out = part.ctypes.data
+            for group in range(groups):
+                image = work.ctypes.data + 4 * group * (size // groups)
+                for o in range(0, each, PANEL):
+                    channel = g.ctypes.data + 4 * (n * oc + group * each + o) * area
+                    _collect(channel, first, first + many, area, oc, min(PANEL, each - o), slopes.ctypes.data)
+                    lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
+                    for k in range(0, depth, LOOSE_ROWS):
+                        valid = min(LOOSE_ROWS, depth - k)
+                        place = (many, out + 4 * PANEL * k, 4 * LANES, 4 * PANEL, lanes0, lanes1, valid, 0, 1)
+                        weights, pixels = plan.window.ctypes.data + 8 * k, plan.pixels.ctypes.data + 8 * first
+                        scattered_tile(place, (image, weights, pixels, slopes.ctypes.data, 4 * PANEL))
+                    out += 4 * PANEL * depth
 
 
 @compiled()
-def _weight_grad_dots(start, stop, x, g, part, work, rows, window, vectors, layout, size):
+def _collect(g, start, stop, area, outs, count, slopes):
+    """Turn `count` planes around: slopes[pixel, channel] of the pixels from start to stop, counted over several images."""
+    while start < stop:
+        n, pixel = start // area, start % area
+        many = min(stop - start, area - pixel)
+        transpose(g + 4 * (n * outs * area + pixel), 4 * area, slopes, 4 * PANEL, count, many)
+        slopes += 4 * PANEL * many
+        start += many
+
+
+@compiled()
+def _add_parts(parts, gw, groups):
+    """gw[o, (c,u,v)] = the sum of all parts, in their order, turned around."""
+    panels, depth, each = parts.shape[1] // groups, parts.shape[2], gw.shape[0] // groups
+    total = parts[0]
+    for i in range(1, parts.shape[0]):
+        for j in range(parts.shape[1]):
+            for k in range(depth):
+                one, other = total[j, k], parts[i, j, k]
+                for o in range(PANEL):
+                    one[o] += other[o]
+    for group in range(groups):
+        for o in range(0, each, PANEL):
+            source = total.ctypes.data + 4 * ((group * panels + o // PANEL) * depth) * PANEL
+            target = gw.ctypes.data + 4 * (group * each + o) * depth
+            transpose(source, 4 * PANEL, target, 4 * depth, depth, min(PANEL, each - o))
+
+
+@compiled()
+def _weight_grad_dots(start, stop, x, g, part, work, rows, plan, size):
     """The same sums for small images with few channels (first layers): vectors of pixels, several images at a time."""
-    depth, oc = part.shape
+    depth, oc, vectors = part.shape[1], g.shape[1], plan.vectors
     pixels = g.shape[2] * g.shape[3]
+    part[:] = 0
     for first in range(start, stop, TOGETHER):
         pictures = min(TOGETHER, stop - first)
         for n in range(pictures):
-            spread(x[first + n], work[n * size : (n + 1) * size], layout, size // x.shape[1])
-        for o in range(0, oc, DOT_ROWS):
-            for k in range(0, depth, DOT_COLUMNS):
-                out = part.ctypes.data + 4 * (k * oc + o)
-                result = (
-                    pictures, vectors.shape[0], out, 4, 4 * oc, min(DOT_ROWS, oc - o), min(DOT_COLUMNS, depth - k)
-                )  # fmt: skip
-                slopes = g.ctypes.data + 4 * first * oc * pixels
-                a = (slopes, rows.ctypes.data + 8 * o, 4 * oc * pixels)
-                b = (work.ctypes.data, window.ctypes.data + 8 * k, 4 * size)
-                dot_tile(result, (a[0], a[1], a[2], b[0], b[1], b[2], vectors.ctypes.data))
+            spread(x[first + n], work[n * size : (n + 1) * size], plan.layout, plan.plane)
+        slopes = g.ctypes.data + 4 * first * oc * pixels
+        for panel in range(part.shape[0]):
+            end = min(oc, (panel + 1) * PANEL)
+            for o in range(panel * PANEL, end, DOT_ROWS):
+                for k in range(0, depth, DOT_COLUMNS):
+                    out = part.ctypes.data + 4 * ((panel * depth + k) * PANEL + o - panel * PANEL)
+                    place = (
+                        pictures, vectors.shape[0], out, 4, 4 * PANEL, min(DOT_ROWS, end - o), min(DOT_COLUMNS, depth - k)
+                    )  # fmt: skip
+                    channels, weights = rows.ctypes.data + 8 * o, plan.window.ctypes.data + 8 * k
+                    pixel_vectors = vectors.ctypes.data
+                    factors = (
+                        slopes, channels, 4 * oc * pixels, work.ctypes.data, weights, 4 * size, pixel_vectors
+                    )  # fmt: skip
+                    dot_tile(place, factors)

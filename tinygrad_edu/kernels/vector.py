@@ -23,7 +23,6 @@ from tinygrad_edu.kernels.vector_instructions import FEATURES, FLOAT, INT, LANES
 
 ROWS = 8 if LANES == 16 else 6  # AVX-512 has 32 registers, AVX2 16: as many accumulators as leave room for A and B
 FEW_ROWS = 4  # a smaller tile for what is left over
-MANY_ROWS = 14 if LANES == 16 else 6  # a larger one, where one address serves all rows
 LOOSE_ROWS = 10 if LANES == 16 else 6  # where every row needs an address of its own
 DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (3, 3)
 
@@ -134,30 +133,9 @@ def _scattered_a_plain_b(rows: int):
     return step
 
 
-def _running_a_plain_b():
-    """A(i, k) at a + column_table[k] + 4 i. B(k) at b + k b_row, its second vector right behind."""
-
-    def step(emit, args, masks):
-        a, column_table, b, b_row = args
-
-        def a_address(k):
-            column = emit.add(a, emit.integer(column_table, k))
-            return lambda i: emit.add(column, 4 * i)
-
-        def b_addresses(k):
-            first = emit.add(b, emit.times(k, b_row))
-            return first, emit.add(first, 4 * LANES)
-
-        return a_address, b_addresses, masks
-
-    return step
-
-
 packed_tile = _tile(ROWS, _packed_a_scattered_b(ROWS), 4)
 packed_few = _tile(FEW_ROWS, _packed_a_scattered_b(FEW_ROWS), 4)
-scattered_tile = _tile(LOOSE_ROWS, _scattered_a_plain_b(LOOSE_ROWS), 5)
-running_tile = _tile(ROWS, _running_a_plain_b(), 4, bias_of_lanes=True)
-running_many = _tile(MANY_ROWS, _running_a_plain_b(), 4, bias_of_lanes=True)
+scattered_tile = _tile(LOOSE_ROWS, _scattered_a_plain_b(LOOSE_ROWS), 5, bias_of_lanes=True)
 
 
 @intrinsic
@@ -231,6 +209,23 @@ def copy_lanes(context, source, target, count, room):
 
 
 @intrinsic
+def part_pairs(context, source, even, odd, count):
+    """Of `count` numbers, at most two vectors, put those at even places to one address and the others to another."""
+
+    def generate(context, builder, signature, args):
+        source, even, odd, count = args
+        emit = Emitter(builder)
+        masks = emit.first_lanes(count), emit.first_lanes(builder.sub(count, INT(LANES)))
+        pair = [emit.load(emit.add(source, 4 * LANES * v), masks[v]) for v in range(2)]
+        for place, target in enumerate((even, odd)):
+            many = builder.udiv(builder.add(count, INT(1 - place)), INT(2))
+            emit.store(emit.shuffle(*pair, list(range(place, 2 * LANES, 2))), target, emit.first_lanes(many))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), generate
+
+
+@intrinsic
 def transpose_tile(context, source, source_row, target, target_row, rows, columns):
     """target[j, i] = source[i, j] for a square of LANES by LANES numbers, of which rows by columns exist.
 
@@ -268,19 +263,29 @@ def transpose_tile(context, source, source_row, target, target_row, rows, column
 
 
 @compiled()
-def transpose(source, rows, columns, target):
-    """target (columns, rows) = source (rows, columns) transposed; both are addresses."""
+def transpose(source, source_row, target, target_row, rows, columns):
+    """target[j, i] = source[i, j] for j < columns and i < rows; addresses, and the distances between rows."""
     for i in range(0, rows, LANES):
         for j in range(0, columns, LANES):
             transpose_tile(
-                source + 4 * (i * columns + j), 4 * columns, target + 4 * (j * rows + i), 4 * rows,
+                source + i * source_row + 4 * j, source_row, target + j * target_row + 4 * i, target_row,
                 min(LANES, rows - i), min(LANES, columns - j),
             )  # fmt: skip
 
 
 @compiled()
+def copy_numbers(source, target, count):
+    """Copy `count` numbers from one address to another."""
+    for j in range(0, count - LANES + 1, LANES):
+        copy_lanes(source + 4 * j, target + 4 * j, LANES, LANES)
+    rest = count % LANES
+    if rest:
+        copy_lanes(source + 4 * (count - rest), target + 4 * (count - rest), rest, rest)
+
+
+@compiled()
 def _probe(source, target):
-    transpose(source.ctypes.data, 2, 3, target.ctypes.data)
+    transpose(source.ctypes.data, 12, target.ctypes.data, 8, 2, 3)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from tinygrad_edu.nn.convert import Conversions
 from tinygrad_edu.nn.members import Members
 from tinygrad_edu.nn.parameter import Buffer, Parameter
 from tinygrad_edu.nn.printing import indented, layout
+from tinygrad_edu.recorders import again, changes, recorders
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["Module"]
@@ -58,6 +59,8 @@ class Module(Conversions):
 
     # ---- calling ----------------------------------------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if recorders:
+            recorders[-1].module(self)
         try:
             if self._hooks is None:
                 return self.forward(*args, **kwargs)
@@ -285,12 +288,14 @@ class Module(Conversions):
             raise ValueError("training mode is expected to be boolean")
         for module in self.modules():
             module.training = mode
+        changes.count += 1
         return self
 
     def eval(self) -> "Module":
         """Put this module and all below it in evaluation mode."""
         return self.train(False)
 
+    @again
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or with ``set_to_none=False`` fill them with zeros."""
         for parameter in self._collect(PARAMETER, {}, set()):

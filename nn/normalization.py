@@ -24,6 +24,7 @@ from tinygrad_edu.nn.linear import empty
 from tinygrad_edu.nn.modes import watch
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
@@ -90,14 +91,21 @@ class _RunningStatistics(_Affine):
         )
 
 
+@again
+def _count(batches: Tensor) -> np.ndarray:
+    """Count one more batch."""
+    seen = batches.array()
+    seen += 1
+    return seen
+
+
 class _BatchNorm(_RunningStatistics):
     def forward(self, input: Tensor) -> Tensor:
         """Normalise every channel by the batch's statistics in training, by the running ones in evaluation."""
         self._check_input_dim(input)
         mean, variance, factor = self.running_mean, self.running_var, self.momentum
         if self.training and self.track_running_stats:
-            seen = self.num_batches_tracked.array()
-            seen += 1
+            seen = _count(self.num_batches_tracked)
             if factor is None:
                 factor = 1.0 / float(seen)  # a plain average over all batches so far
         if self.training and not self.track_running_stats:

@@ -9,6 +9,7 @@ from tinygrad_edu.grad_mode import enable_grad
 from tinygrad_edu.optim.line_search import Point
 from tinygrad_edu.optim.optimizer import checked_range
 from tinygrad_edu.optim.whole_vector import WholeVector
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import wrap
 
 __all__ = ["LBFGS"]
@@ -48,6 +49,7 @@ class LBFGS(WholeVector):
         }  # fmt: skip
         super().__init__(params, defaults)
 
+    @again
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Improve the parameters by up to `max_iter` iterations.
 

@@ -9,6 +9,7 @@ from tinygrad_edu.autograd.differentiate import grad
 from tinygrad_edu.grad_mode import enable_grad, no_grad
 from tinygrad_edu.optim.optimizer import checked_range
 from tinygrad_edu.optim.whole_vector import WholeVector, joined
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["LevenbergMarquardt"]
@@ -59,6 +60,7 @@ class LevenbergMarquardt(WholeVector):
             raise ValueError(f"Invalid factor: {factor}. Fix: a number greater than 1.")
         super().__init__(params, {"damping": damping, "factor": factor, "max_eval": max_eval})
 
+    @again
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step.
 

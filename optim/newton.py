@@ -11,6 +11,7 @@ from tinygrad_edu.grad_mode import enable_grad, no_grad
 from tinygrad_edu.optim.line_search import ENOUGH
 from tinygrad_edu.optim.optimizer import checked_range
 from tinygrad_edu.optim.whole_vector import WholeVector, joined
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Newton"]
@@ -60,6 +61,7 @@ class Newton(WholeVector):
             raise ValueError(f"Newton: line_search_fn must be 'backtracking' or None, got {line_search_fn!r}")
         super().__init__(params, {"lr": lr, "damping": damping, "line_search_fn": line_search_fn, "max_eval": max_eval})
 
+    @again
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step.
 

@@ -16,6 +16,7 @@ from tinygrad_edu.graph import HookHandle
 from tinygrad_edu.memory import note_writes
 from tinygrad_edu.mistakes import suspicions, voice_suspicions
 from tinygrad_edu.optim import groups
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["Optimizer"]
@@ -71,6 +72,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} must define update(p, g, state, group), or step().")
 
     # ---- a step -----------------------------------------------------------------------------------------------------------
+    @again
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient.
 
@@ -145,6 +147,7 @@ class Optimizer:
             )
         self._last_gradient, self._last_value = total, value
 
+    @again
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients; with ``set_to_none=False`` fill them with zeros instead.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tinygrad_edu.errors import teach
 from tinygrad_edu.optim.optimizer import Optimizer
+from tinygrad_edu.recorders import again
 
 __all__ = ["LRScheduler"]
 
@@ -54,6 +55,7 @@ class LRScheduler:
         """Return the groups' present learning rates."""
         return self._last_lr
 
+    @again
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch, or to the one given."""
         if self._step_count == 1 and self.optimizer._steps == 0 and counts_steps(self.optimizer):

@@ -7,6 +7,7 @@ from typing import Any
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.schedule import LRScheduler
 from tinygrad_edu.optim.schedule_plateau import ReduceLROnPlateau
+from tinygrad_edu.recorders import again
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
 
@@ -70,6 +71,7 @@ class SequentialLR(_Combined):
         first._begin()
         self._last_lr = first.get_last_lr()
 
+    @again
     def step(self) -> None:  # type: ignore[override]
         """Go on to the next epoch."""
         self.last_epoch += 1
@@ -102,6 +104,7 @@ class ChainedScheduler(_Combined):
         self._schedulers, self.optimizer = list(schedulers), optimizer
         self._last_lr = self._rates
 
+    @again
     def step(self) -> None:  # type: ignore[override]
         """Go on to the next epoch in all of them."""
         for scheduler in self._schedulers:

@@ -4,6 +4,7 @@ from typing import Any, SupportsFloat
 
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.schedule import LRScheduler, must_be_optimizer, per_group
+from tinygrad_edu.recorders import again
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -57,6 +58,7 @@ class ReduceLROnPlateau(LRScheduler):
             edge = self.best + sign * self.threshold
         return value > edge if self.mode == "max" else value < edge
 
+    @again
     def step(self, metrics: SupportsFloat, epoch: Any = None) -> None:  # type: ignore[override]
         """Look at the measure of one epoch."""
         value = float(metrics)

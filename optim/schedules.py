@@ -9,6 +9,7 @@ from typing import Any
 
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.schedule import LRScheduler, per_group
+from tinygrad_edu.recorders import again
 
 __all__ = [
     "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR",
@@ -240,6 +241,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         wave = 1 + math.cos(math.pi * self.T_cur / self.T_i)
         return [self.eta_min + (base - self.eta_min) * wave / 2 for base in self.base_lrs]
 
+    @again
     def step(self, epoch: float | None = None) -> None:
         """Go on to the next epoch, or to the one given."""
         epoch = self.last_epoch + 1 if epoch is None else epoch

@@ -9,6 +9,7 @@ from tinygrad_edu.grad_mode import enable_grad
 from tinygrad_edu.memory import note_write
 from tinygrad_edu.optim.line_search import FLAT, Point, strong_wolfe
 from tinygrad_edu.optim.optimizer import Optimizer, State, gradient_of
+from tinygrad_edu.recorders import again
 
 __all__: list[str] = []
 
@@ -81,6 +82,7 @@ class WholeVector(Optimizer):
 class SearchMethod(WholeVector):
     """Base class of the methods whose step is one strong Wolfe search along a direction: a subclass only chooses the direction."""
 
+    @again
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Choose a direction, and go to a point along it that satisfies the strong Wolfe conditions.
 

@@ -20,6 +20,7 @@ FOLDERS = {
 # Each may import those before it, and its neighbours on the same line.
 LAYERS = [
     ["errors", "quiet", "device"],
+    ["recorders"],
     ["dtypes", "grad_mode", "generator", "random"],
     ["graph"],
     ["memory"],
@@ -31,7 +32,7 @@ LAYERS = [
     ["ops"],
     ["linalg", "matrices", "autograd", "distributions", "settings", "testing"],
     ["accelerator", "amp", "backends", "cuda"],
-    ["nn", "func", "profiler"],
+    ["nn", "func", "profiler", "compiler"],
     ["optim"],
     ["utils", "visualize", "datasets"],
     ["onnx", "train", "model_check"],
@@ -116,6 +117,7 @@ def test_importing_loads_no_heavy_library():
         "tqdm",
         "safetensors",
         "PIL",
+        "onnx",
         "torch",
     ]
     done = run(f"import tinygrad_edu, sys; print([m for m in {heavy} if m in sys.modules])")

@@ -113,10 +113,10 @@ _MODULES = frozenset({
 })
 _FROM = {
     "autocast": "amp", "load": "utils.serialization", "save": "utils.serialization", "summary": "utils.summary",
-    "backend": "kernels", "get_backend": "kernels",
+    "compile": "compiler", "backend": "kernels", "get_backend": "kernels",
     "vmap": "autograd.vmap", "check": "model_check", "detect_anomaly": "autograd", "explain": "lessons",
     **dict.fromkeys((
-        "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",
+        "are_deterministic_algorithms_enabled", "get_default_device", "get_float32_matmul_precision",
         "get_num_threads", "set_default_device", "set_default_tensor_type", "set_float32_matmul_precision",
         "set_num_threads", "use_deterministic_algorithms",
     ), "settings"),

@@ -19,6 +19,7 @@ from tinygrad_edu.graph import Leaf, Node
 from tinygrad_edu.memory import check_saved, latest_write
 from tinygrad_edu.mistakes import used_before
 from tinygrad_edu.quiet import restore, silence
+from tinygrad_edu.recorders import recorders
 
 __all__ = ["accumulate", "backpropagate", "gather"]
 
@@ -31,7 +32,7 @@ _one_at_a_time = (
 
 def gather(roots: Iterable[Node], mark: object) -> list[Node]:
     """Return every node the roots depend on, newest first, marked with `mark`."""
-    nodes = []
+    nodes: list[Node] = []
     append = nodes.append
     for node in roots:
         if node.mark is not mark:
@@ -95,6 +96,10 @@ def backpropagate(
     dict
         The gradient of every target that was reached.
     """
+    if recorders and recorders[-1].here():
+        if not create_graph:
+            return recorders[-1].backpropagate(seeds, targets, retain_graph, deposit)
+        deposit = recorders[-1].depositing(deposit)
     nodes: list[Node] = []
     _one_at_a_time.acquire()
     noise = silence()

@@ -16,6 +16,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_edu.errors import GraphError, location, message, user_place
 from tinygrad_edu.graph import Node, tick
+from tinygrad_edu.recorders import recorders, refuse_write
 
 __all__ = ["check_saved", "check_unchanged", "latest_write", "note_write", "note_writes", "version"]
 
@@ -57,6 +58,8 @@ def note_write(array: np.ndarray, what: str) -> None:
 def note_writes(arrays: Iterable[np.ndarray], what: str) -> None:
     """Stamp the memory of several arrays as overwritten by one operation, such as an optimizer's step."""
     global _latest
+    if recorders:
+        refuse_write(what)
     place = user_place()
     with _lock:
         _latest = tick()

@@ -7,7 +7,7 @@ from tinygrad_edu.dtypes import as_dtype, dtype, set_default_dtype
 from tinygrad_edu.kernels import threads
 
 __all__ = [
-    "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision", "get_num_threads",
+    "are_deterministic_algorithms_enabled", "get_default_device", "get_float32_matmul_precision", "get_num_threads",
     "set_default_device", "set_default_tensor_type", "set_float32_matmul_precision", "set_num_threads",
     "use_deterministic_algorithms",
 ]  # fmt: skip
@@ -78,30 +78,3 @@ def set_num_threads(num: int) -> None:
     except ImportError:
         return
     threadpool_limits(limits=num, user_api="blas")
-
-
-def compile(
-    model: Any = None,
-    *,
-    fullgraph: bool = False,
-    dynamic: bool | None = None,
-    backend: Any = "inductor",
-    mode: str | None = None,
-    options: dict | None = None,
-    disable: bool = False,
-) -> Any:
-    """Return the module or function unchanged, which is what PyTorch's ``backend="eager"`` means: it runs, step by step, as written.
-
-    There is no compiler behind it, so only ``backend="eager"`` and ``disable=True`` are accepted.
-
-    Raises
-    ------
-    NotImplementedError
-        For every other backend, PyTorch's default "inductor" included.
-    """
-    if not (disable or backend == "eager"):
-        raise NotImplementedError(
-            f"compile: there is no compiler {backend!r} here, modules run as they are written. "
-            "Fix: tg.compile(model, backend='eager'), or use the model as it is."
-        )
-    return (lambda function: function) if model is None else model

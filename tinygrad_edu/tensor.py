@@ -15,6 +15,7 @@ from tinygrad_edu.grad_mode import set_grad_enabled
 from tinygrad_edu.graph import HookHandle, Leaf, Node, add_hook
 from tinygrad_edu.memory import note_write, version
 from tinygrad_edu.mistakes import no_graph, notice_summed_losses, warn_of_no_gradient
+from tinygrad_edu.recorders import again, look, recorders
 
 __all__ = ["Size", "Tensor", "is_tensor", "wrap"]
 
@@ -184,6 +185,8 @@ class Tensor(Operations):
         RuntimeError
             If the tensor requires grad and `force` is False (E210): writing to the array could not be recorded.
         """
+        if recorders:
+            look("numpy()")
         if self.node is not None and not force:
             raise GraphError(
                 message(
@@ -202,6 +205,8 @@ class Tensor(Operations):
                 f"item: a Tensor with {self._data.size} elements cannot be converted to Scalar (shape {tuple(self._data.shape)}). "
                 "Fix: reduce it first, e.g. x.mean().item(), or use x.tolist()."
             )
+        if recorders:
+            look("item()")
         node = self.node
         if node is not None and node.mark is None:  # no backward pass has been here
             notice_summed_losses(node)
@@ -209,6 +214,8 @@ class Tensor(Operations):
 
     def tolist(self) -> Any:
         """Return the values as nested Python lists."""
+        if recorders:
+            look("tolist()")
         return self._data.tolist()
 
     @property
@@ -300,6 +307,7 @@ class Tensor(Operations):
         return total
 
     @grad.setter
+    @again
     def grad(self, value: "Tensor | None") -> None:
         if value is not None:
             if not isinstance(value, Tensor):
@@ -437,6 +445,8 @@ class Tensor(Operations):
                 f"bool: Boolean value of Tensor with {'no values' if not self._data.size else 'more than one value'} is ambiguous. "
                 "Fix: (a == b).all() or .any()."
             )
+        if recorders:
+            look("a condition (if, while, and, or, not)")
         return bool(self._data.item())
 
     def __int__(self) -> int:
@@ -456,6 +466,8 @@ class Tensor(Operations):
     def __index__(self) -> int:
         if self._data.dtype.kind not in "iub" or self._data.size != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
+        if recorders:
+            look("an index")
         return int(self._data.item())
 
     def __contains__(self, value: Any) -> bool:

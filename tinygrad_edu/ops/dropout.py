@@ -8,6 +8,7 @@ import numpy as np
 from tinygrad_edu import random
 from tinygrad_edu.errors import ShapeError, ValueRangeError
 from tinygrad_edu.primitive import composite
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout"]
@@ -44,8 +45,14 @@ def _drop(input: Tensor, p: float, training: bool, inplace: bool, mask_shape: tu
     if not training or p == 0 or not input.numel():
         return input
     kind = input._data.dtype
-    mask = np.zeros(mask_shape, kind) if p == 1 else random.bernoulli(1.0 - p, mask_shape, kind) / kind.type(1.0 - p)
-    return input.mul_(wrap(mask)) if inplace else input * wrap(mask)
+    mask = wrap(_mask(p, mask_shape, kind))
+    return input.mul_(mask) if inplace else input * mask
+
+
+@again
+def _mask(p: float, shape: tuple, kind: np.dtype) -> np.ndarray:
+    """Draw 0 with probability p and 1 / (1 - p) otherwise."""
+    return np.zeros(shape, kind) if p == 1 else random.bernoulli(1.0 - p, shape, kind) / kind.type(1.0 - p)
 
 
 @composite(method=False)
@@ -91,14 +98,19 @@ def _drop_to_floor(input: Tensor, p: float, training: bool, inplace: bool, mask_
     if not training or p == 0 or not input.numel():
         return input
     kind = input._data.dtype
+    both = wrap(_floor_mask(p, mask_shape, kind))
+    mask, floor = both[0], both[1]
+    return input.mul_(mask).add_(floor) if inplace else input * mask + floor
+
+
+@again
+def _floor_mask(p: float, shape: tuple, kind: np.dtype) -> np.ndarray:
+    """Draw which elements stay, and return as one array what to multiply by and what to add."""
     if p == 1:
-        mask, floor = np.zeros(mask_shape, kind), np.zeros(mask_shape, kind)
-    else:
-        scale = 1.0 / np.sqrt((_SELU_FLOOR**2 * p + 1.0) * (1.0 - p))
-        alive = random.bernoulli(1.0 - p, mask_shape, kind)
-        floor = ((alive - 1) * (-_SELU_FLOOR * scale) + -_SELU_FLOOR * scale * p).astype(kind)
-        mask = (alive * scale).astype(kind)
-    return input.mul_(wrap(mask)).add_(wrap(floor)) if inplace else input * wrap(mask) + wrap(floor)
+        return np.zeros((2, *shape), kind)
+    scale = 1.0 / np.sqrt((_SELU_FLOOR**2 * p + 1.0) * (1.0 - p))
+    alive = random.bernoulli(1.0 - p, shape, kind)
+    return np.stack([alive * scale, (alive - 1) * (-_SELU_FLOOR * scale) + -_SELU_FLOOR * scale * p]).astype(kind)
 
 
 def _drop_channels(input: Tensor, p: float, training: bool, inplace: bool, spatial: int, op: str) -> Tensor:

@@ -8,6 +8,7 @@ from tinygrad_edu.memory import note_write
 from tinygrad_edu.ops.comparison import keep
 from tinygrad_edu.ops.gathering import gather
 from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["embedding", "embedding_bag"]
@@ -113,6 +114,7 @@ def _checked_ids(input: Tensor, weight: Tensor, op: str) -> np.ndarray:
     return ids
 
 
+@again
 def _shorten(weight: Tensor, ids: np.ndarray, max_norm: float, norm_type: float) -> None:
     """Scale the rows in use that are longer than `max_norm` down to it, in place and outside the graph."""
     used = np.unique(ids)

@@ -21,6 +21,7 @@ from tinygrad_edu.errors import GraphError, ShapeError, message
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.memory import note_write
 from tinygrad_edu.primitive import primitive, registry
+from tinygrad_edu.recorders import recorders
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__: list[str] = []
@@ -77,6 +78,9 @@ def overwrite(tensor: Tensor, function: Callable, *args: Any, **kwargs: Any) -> 
         result = registry["cast"].function(result, tensor.dtype)
     if recording and result.node is None and tensor.dtype.is_floating_point:
         result = without_slope(result, before, *tensors)
+    if recorders and recorders[-1].here() and not recording:
+        recorders[-1].write(tensor, memory, result, name)
+        return tensor
     np.copyto(memory, result._data)
     note_write(memory, name)
     if recording and result.node is not None:

@@ -17,6 +17,7 @@ from tinygrad_edu.ops.rounding import clamp_min
 from tinygrad_edu.ops.shape import reshape_to
 from tinygrad_edu.ops.workspace import Workspace
 from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
@@ -114,10 +115,7 @@ def batch_norm(
         raise ValueRangeError(message("E112", "batch_norm", facts, fix))
     work = Workspace()
     out = batch_standardize(input, weight, bias, eps, work)
-    if running_mean is not None:
-        _move(running_mean, work.mean, momentum)
-    if running_var is not None:
-        _move(running_var, work.var * (count / max(1, count - 1)), momentum)
+    _follow_batch(running_mean, running_var, work, count, momentum)
     return out
 
 
@@ -141,6 +139,27 @@ def _check_channels(input: Tensor, op: str, **per_channel: Tensor | None) -> Non
                     f"num_features={channels} in the layer.",
                 )
             )
+
+
+@again
+def _follow_batch(mean: Tensor | None, var: Tensor | None, work: Workspace, count: int, momentum: float) -> None:
+    """Move the running statistics towards those of the batch, which the op left in its workspace."""
+    if mean is not None:
+        _move(mean, work.mean, momentum)
+    if var is not None:
+        _move(var, work.var * (count / max(1, count - 1)), momentum)
+
+
+@again
+def _follow_instances(
+    mean: Tensor | None, var: Tensor | None, work: Workspace, n: int, c: int, size: int, eps: float, momentum: float
+) -> None:
+    """Move the running statistics towards the means over the instances of a batch."""
+    if mean is not None:
+        _move(mean, work.mean.reshape(n, c).mean(0), momentum)
+    if var is not None:
+        unbiased = (1.0 / work.rstd**2 - eps) * (size / max(1, size - 1))
+        _move(var, unbiased.reshape(n, c).mean(0), momentum)
 
 
 def _move(running: Tensor, value: np.ndarray, momentum: float) -> None:
@@ -359,11 +378,7 @@ def instance_norm(
         raise ValueRangeError(message("E112", "instance_norm", facts, "images larger than 1x1, or layer_norm."))
     work = Workspace()
     out = group_standardize(input, weight, bias, c, eps, work)
-    if running_mean is not None:
-        _move(running_mean, work.mean.reshape(n, c).mean(0), momentum)
-    if running_var is not None:
-        unbiased = (1.0 / work.rstd**2 - eps) * (size / max(1, size - 1))
-        _move(running_var, unbiased.reshape(n, c).mean(0), momentum)
+    _follow_instances(running_mean, running_var, work, n, c, size, eps, momentum)
     return out
 
 

@@ -16,6 +16,7 @@ from tinygrad_edu.errors import teach
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.graph import add_hook
 from tinygrad_edu.mistakes import suspicions
+from tinygrad_edu.recorders import recorders
 from tinygrad_edu.registry import observers
 from tinygrad_edu.tensor import Tensor
 
@@ -34,6 +35,8 @@ ENOUGH = 16  # layers to ask about after the next step
 
 def watch(layer: Any, input: Tensor, out: Tensor) -> None:
     """Compare the mode of a dropout or batch norm layer that has just run with what the program is doing."""
+    if recorders:  # a hook or an observer of ours would become part of the recording
+        return
     training = layer.training
     if training is mode.enabled:
         if training:

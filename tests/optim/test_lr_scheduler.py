@@ -29,13 +29,16 @@ CASES = [
     ("CyclicLR", (0.01, 0.5), {"step_size_up": 4, "mode": "triangular2"}),
     ("CyclicLR", (0.01, [0.5, 0.7]), {"step_size_up": 2, "mode": "exp_range", "gamma": 0.9, "cycle_momentum": False}),
     ("CyclicLR", (0.01, 0.5), {"step_size_up": 3, "scale_fn": lambda x: 0.5**x, "scale_mode": "iterations"}),
-    ("OneCycleLR", (0.5,), {"total_steps": 31}),
+    ("OneCycleLR", (0.5,), {"total_steps": 101}),
     (
         "OneCycleLR",
         ([0.5, 0.2],),
-        {"epochs": 8, "steps_per_epoch": 4, "three_phase": True, "anneal_strategy": "linear"},
+        {"epochs": 26, "steps_per_epoch": 4, "three_phase": True, "anneal_strategy": "linear"},
     ),
 ]
+
+
+NUMBERS = {"base_lrs", "T_cur"}  # entries that may differ by rounding
 
 
 def optimizer_of(lib, optimizers, name="SGD"):
@@ -57,7 +60,7 @@ def rates(optimizers, make, optimizer, steps):
     return np.array(seen)
 
 
-def compare(make, steps=30, name="SGD"):
+def compare(make, steps=100, name="SGD"):
     ours = rates(optim, make, optimizer_of(tg, optim, name), steps)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -131,6 +134,30 @@ def test_a_saved_state_continues(name, args, kwargs, through, tmp_path):
     second.load_state_dict(state[0])
     resumed.load_state_dict(state[1])
     assert advance(second, resumed, 5) == expected
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), CASES)
+def test_a_state_of_torchs_continues(name, args, kwargs):
+    """Public entries have PyTorch's names and values, and its state goes on here as it does there."""
+    optimizer, rates = optimizer_of(torch, torch.optim), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, *args, **kwargs)
+        ours = getattr(optim.lr_scheduler, name)(optimizer_of(tg, optim), *args, **kwargs)
+        for _ in range(5):
+            optimizer.step()
+            theirs.step()
+        ours.optimizer.load_state_dict(optimizer.state_dict())
+        ours.load_state_dict(theirs.state_dict())
+        for _ in range(20):
+            for scheduler in (ours, theirs):
+                scheduler.optimizer.step()
+                scheduler.step()
+            rates.append((ours.get_last_lr(), theirs.get_last_lr()))
+    np.testing.assert_allclose(*zip(*rates, strict=True), rtol=1e-12)
+    for key, value in theirs.state_dict().items():
+        if not key.startswith("_") and key != "use_beta1":
+            assert ours.state_dict()[key] == (pytest.approx(value, rel=1e-12) if key in NUMBERS else value)
 
 
 def test_stepping_before_the_optimizer_is_noticed():

@@ -156,3 +156,47 @@ def plain(batch):
 def test_collation_and_conversion(samples):
     assert plain(ours.default_collate(samples)) == plain(theirs.default_collate(samples))
     assert plain(ours.default_convert(samples)) == plain(theirs.default_convert(samples))
+
+
+@given(
+    n=st.integers(0, 30), replicas=st.integers(1, 8), shuffle=st.booleans(), drop_last=st.booleans(), seed=st.integers(0, 99)
+)  # fmt: skip
+def test_shares_of_several_processes(n, replicas, shuffle, drop_last, seed):
+    shares = []
+    for rank in range(replicas):
+        samplers = [
+            lib.DistributedSampler(range(n), replicas, rank, shuffle, seed, drop_last) for lib in (ours, theirs)
+        ]
+        for epoch in (0, 3):
+            for sampler in samplers:
+                sampler.set_epoch(epoch)
+            if n or drop_last:  # of nothing PyTorch cannot make shares without dropping
+                assert list(samplers[0]) == list(samplers[1])
+            assert len(samplers[0]) == len(list(samplers[0]))
+        shares += list(samplers[0])
+    assert drop_last or set(shares) == set(range(n))
+
+
+@given(n=st.integers(1, 12), batch_size=st.integers(1, 5), named=st.booleans())
+def test_datasets_side_by_side(n, batch_size, named):
+    batches = []
+    for lib, wrapped in ((ours, lambda x: wrap(x)), (theirs, torch.from_numpy)):
+        first = lib.TensorDataset(wrapped(np.arange(2 * n).reshape(n, 2)))
+        parts = {"pair": first, "part": lib.Subset(first, range(n - 1, -1, -1)), "square": [i * i for i in range(n)]}
+        data = lib.StackDataset(**parts) if named else lib.StackDataset(*parts.values())
+        assert len(data) == n
+        batches.append([plain(batch) for batch in lib.DataLoader(data, batch_size)] + [plain(data[n - 1])])
+    assert batches[0] == batches[1]
+
+
+def test_what_cannot_be_shared_or_stacked():
+    for lib in (ours, theirs):
+        for wrong in (lambda lib=lib: lib.DistributedSampler(range(4), 2, 2), lambda lib=lib: lib.StackDataset()):
+            with pytest.raises(ValueError):
+                wrong()
+        with pytest.raises(ValueError, match="Size mismatch"):
+            lib.StackDataset([1, 2], [3])
+        with pytest.raises(ValueError):
+            lib.StackDataset([1, 2], more=[3, 4])
+    with pytest.raises(RuntimeError, match="requires num_replicas and rank"):
+        ours.DistributedSampler(range(4))

@@ -8,10 +8,12 @@ from tinygrad_edu.utils.data.dataset import (
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
 )
+from tinygrad_edu.utils.data.distributed import DistributedSampler
 from tinygrad_edu.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -28,11 +30,13 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "Generator",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",

@@ -19,7 +19,9 @@ from tinygrad_edu.random import Generator, permutation
 from tinygrad_edu.tensor import Tensor, wrap
 from tinygrad_edu.utils.data.sampler import length_of
 
-__all__ = ["ChainDataset", "ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset", "random_split"]
+__all__ = [
+    "ChainDataset", "ConcatDataset", "Dataset", "IterableDataset", "StackDataset", "Subset", "TensorDataset", "random_split",
+]  # fmt: skip
 
 T = TypeVar("T", covariant=True)
 
@@ -141,6 +143,50 @@ class Subset(Dataset[T]):
         """Return the collated batch of these items where the dataset below can."""
         gather = gatherer(self.dataset)
         return gather and gather([self.indices[i] for i in indices])
+
+
+class StackDataset(Dataset):
+    """Datasets side by side: item i is the tuple, or by name the dict, of every dataset's item i.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.utils.data import StackDataset
+    >>> StackDataset(image=["cat.png", "dog.png"], label=[0, 1])[1]
+    {'image': 'dog.png', 'label': 1}
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if bool(args) == bool(kwargs):
+            raise ValueError(
+                "StackDataset: at least one dataset should be passed, and either all by position, for tuples, or all by name, for "
+                "dicts."
+            )
+        self.datasets: tuple | dict = args or kwargs
+        lengths = list(map(length_of, self._parts()))
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset: Size mismatch between datasets: their lengths are {lengths}.")
+        self._length = lengths[0]
+
+    def _parts(self) -> list:
+        return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
+
+    def _joined(self, items: Iterable) -> Any:
+        return dict(zip(self.datasets, items, strict=True)) if isinstance(self.datasets, dict) else tuple(items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._joined(dataset[index] for dataset in self._parts())
+
+    def __getitems__(self, indices: Sequence[int]) -> list:
+        columns = [fetch(dataset, indices) for dataset in self._parts()]
+        for column in columns:
+            if len(column) != len(indices):
+                raise ValueError(
+                    f"StackDataset: Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}"
+                )
+        return [self._joined(items) for items in zip(*columns, strict=True)]
+
+    def __len__(self) -> int:
+        return self._length
 
 
 class ConcatDataset(Dataset[T]):

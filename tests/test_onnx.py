@@ -225,6 +225,30 @@ class TestSequences:
 
 
 class TestShapes:
+    def test_heights_that_must_be_even(self):
+        class Skip(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.down, self.up = nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.ConvTranspose2d(4, 2, 2, 2)
+
+            def forward(self, x):
+                return tg.cat([x, self.up(F.relu(self.down(x)))], 1)
+
+        axes = {"x": {0: "batch", 2: "height", 3: "width"}}
+        same(Skip(), (tg.randn(1, 1, 8, 8),), (tg.randn(3, 1, 12, 6),), dynamic_axes=axes)
+
+    def test_a_token_before_the_patches(self):
+        class Patches(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.patch, self.start = nn.Conv2d(1, 8, 4, 4), nn.Parameter(tg.randn(1, 1, 8))
+
+            def forward(self, x):
+                x = self.patch(x).flatten(2).transpose(1, 2)
+                return tg.cat([self.start.expand(x.shape[0], -1, -1), x], 1)[:, 0]
+
+        same(Patches(), (tg.randn(1, 1, 8, 8),), (tg.randn(3, 1, 8, 8),), dynamic_axes={"x": {0: "batch"}})
+
     def test_names_of_dimensions(self):
         model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.MaxPool2d(2))
         axes = {"image": {0: "batch", 2: "height", -1: "width"}, "map": {2: "half height"}}
@@ -293,6 +317,13 @@ class Model(nn.Module):
         return self.function(self.layer(x))
 
 
+class Positive(nn.Module):
+    """Decides by the sign of what comes in."""
+
+    def forward(self, x):
+        return x * 2 if x[0, 0] > 0 else x.exp()
+
+
 class TestRefusals:
     def test_an_operation_without_a_rule(self):
         class Norms(nn.Module):
@@ -320,6 +351,10 @@ class TestRefusals:
         with pytest.raises(RuntimeError, match=r"mul \(.*not carried out for every input: an `if` or a loop"):
             tg.onnx.export(Branch(), tg.tensor([1.0, 0.0]))
 
+    def test_signs_are_tried_too(self):
+        with pytest.raises(RuntimeError, match="an `if` or a loop"):
+            tg.onnx.export(Positive(), tg.zeros(2, 3) + 0.5)
+
     def test_noise(self):
         with pytest.raises(RuntimeError, match="drawn at random"):
             tg.onnx.export(Model(lambda x: x + tg.randn(3)), tg.randn(2, 3))
@@ -339,6 +374,10 @@ class TestRefusals:
 
         with pytest.raises(RuntimeError, match=r"input of mul \(.*test_onnx.py:\d+\).* partly overwritten in place"):
             tg.onnx.export(Model(write), tg.randn(2, 3))
+
+    def test_a_lazy_layer_before_its_first_batch(self):
+        with pytest.raises(RuntimeError, match="run one batch"):
+            tg.onnx.export(nn.LazyLinear(3), tg.zeros(1, 2))
 
     def test_types_that_onnx_does_not_take(self):
         class Bits(nn.Module):

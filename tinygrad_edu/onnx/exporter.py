@@ -3,7 +3,8 @@
 import inspect
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ def write(model: Module, args: Any, kwargs: Mapping[str, Any] | None, options: O
         raise TypeError(
             message("", "onnx.export", f"the model must be a Module, got {type(model).__name__}.", "wrap it in one.")
         )
+    for parameter in model.parameters():
+        parameter.numel()  # a lazy layer refuses: it has no size before the first batch
     call = _Call(model, args, dict(kwargs or {}), options)
     axes = call.axes()
     trace, outs = _two_runs(model, call, axes)
@@ -103,7 +106,7 @@ class _Call:
             if label in found and found[label].first != length:
                 facts = f"the axes named {label!r} have the lengths {found[label].first} and {length}."
                 raise ValueError(message("", "onnx.export", facts, "another name, or equal lengths."))
-            found.setdefault(label, Axis(name, dim, label, length, length + 1 + len(found)))
+            found.setdefault(label, Axis(name, dim, label, length, length))
         return list(found.values())
 
     def dynamic(self) -> list[tuple[str, int, str]]:
@@ -148,33 +151,35 @@ def _run(model: Module, call: _Call, tensors: dict[str, Tensor]) -> tuple[Trace,
     return trace, trace.run(lambda: call.run(plain.values()), plain)
 
 
+# Another length of the i-th dynamic axis: longer; some times as long, which halves well; shorter, where there is a greatest length.
+LENGTHS = (lambda n, i: n + i, lambda n, i: n * (i + 1), lambda n, i: max(1, n - i))
+
+
 def _second_run(model: Module, call: _Call, axes: list[Axis]) -> tuple[Trace, list[Value]]:
-    """Run with longer dynamic axes; where the model has a greatest length, with shorter ones."""
+    """Run with other values, of both signs if the model bears it, and with other lengths of the dynamic axes."""
     labels = {(name, dim): label for name, dim, label in call.dynamic()}
-    for sign in (1, -1):
-        for i, axis in enumerate(axes):
-            axes[i] = Axis(axis.input, axis.dim, axis.name, axis.first, max(1, axis.first + sign * (i + 1)))
+    for scale, another in product((-0.75, 0.75), LENGTHS if axes else LENGTHS[:1]):
+        axes[:] = [replace(axis, second=another(axis.first, i)) for i, axis in enumerate(axes, 1)]
         lengths = {axis.name: axis.second for axis in axes}
-        tensors = {
-            name: _altered(tensor, [lengths.get(labels.get((name, d), ""), n) for d, n in enumerate(tensor.shape)])
+        shapes = {
+            name: tuple(lengths.get(labels.get((name, d), ""), n) for d, n in enumerate(tensor.shape))
             for name, tensor in call.tensors.items()
         }
         try:
-            return _run(model, call, tensors)
+            return _run(model, call, {name: _altered(call.tensors[name], shapes[name], scale) for name in shapes})
         except Exception as error:
             failure = error
-            if not axes:
-                break
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     facts = f"the model runs with the given input, but not with another one of shape {shapes}: {failure}"
     raise RuntimeError(message("", "onnx.export", facts, "leave that axis out of dynamic_axes.")) from failure
 
 
-def _altered(tensor: Tensor, shape: list[int]) -> Tensor:
-    """Return a tensor of another shape with other values of the same kind: those given, repeated and moved on by one place."""
+def _altered(tensor: Tensor, shape: tuple[int, ...], scale: float) -> Tensor:
+    """Return a tensor of another shape with other values of the same kind: those given, moved on by a place; floats changed too."""
     array = np.asarray(tensor._data)
     values = np.resize(np.roll(array.reshape(-1), 1), shape)
-    return wrap(values * array.dtype.type(0.75) + array.dtype.type(0.05) if array.dtype.kind == "f" else values)
+    if array.dtype.kind == "f":
+        values = (values * scale + 0.05 * np.cos(np.arange(values.size)).reshape(shape)).astype(array.dtype)
+    return wrap(values)
 
 
 # ---- the translation --------------------------------------------------------------------------------------------------------

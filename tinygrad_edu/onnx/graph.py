@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper, numpy_helper
 
 from tinygrad_edu.errors import GraphError, message
 from tinygrad_edu.onnx.comparison import Varying
@@ -181,8 +181,7 @@ def _varies(sizes: Iterable[Any]) -> bool:
 
 def element_type(dtype: Any) -> int:
     """Return ONNX's number of a NumPy element type."""
-    number = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    return TensorProto.FLOAT if number == TensorProto.UNDEFINED else number
+    return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
 class Rules(dict[str, Callable[..., Any]]):

@@ -8,6 +8,7 @@ from tests.op_cases import Arg, OpCase
 from tinygrad_edu.ops import (
     adaptive_pooling,
     convolution,
+    convolution_relu,
     embedding,
     loss_binary,
     loss_classes,
@@ -57,6 +58,10 @@ CONVOLUTION = [
     ours("channel_sums", (one((2, 3, 4, 5), (0, 2, 3, 3), (1, 1, 1, 1)),), convolution.channel_sums),
     ours("convolution_weight", (one((2, 2, 5, 5)), one((2, 3, 3, 4))),
          lambda x, y: convolution.convolution_weight(x, y, (3, 2), (2, 1), (1, 0), (1, 1), 1)),
+    ours("convolution_relu", (one((2, 4, 5, 6)), one((4, 2, 3, 2)), one((4,))),
+         lambda x, w, b: convolution_relu.convolution_relu(x, w, b, (2, 1), (1, 0), (1, 2), 2, 1, Workspace())),
+    ours("convolution_relu", (one((2, 2, 6, 7)), one((3, 2, 3, 2)), one((3,))),
+         lambda x, w, b: convolution_relu.convolution_relu(x, w, b, (1, 1), (1, 1), (1, 1), 1, 2, Workspace())),
     functional("conv2d", (IMAGE, one((3, 4, 3, 2)), one((3,)))),
     functional("conv2d", (IMAGE, one((3, 4, 3, 2))), None, 2, (1, 2)),
     functional("conv2d", (IMAGE, one((4, 1, 3, 2)), one((4,))), 1, 1, (2, 1), 4),

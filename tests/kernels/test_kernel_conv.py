@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from kernel_cases import convolutions, normal, tolerance
 
 from tinygrad_edu import kernels
@@ -78,6 +79,8 @@ LARGE = [  # N, C, H, W, OC, K, padding: the course's networks, and sizes around
     (2, 3, 33, 17, 9, 3, 1),
     (2, 5, 40, 50, 33, 3, 2),
     (5, 16, 8, 8, 31, 1, 0),
+    (70, 6, 4, 4, 35, 3, 1),
+    (2, 40, 30, 30, 40, 3, 1),
 ]
 
 
@@ -100,6 +103,79 @@ def test_course_sizes_equal_the_twin_on_any_number_of_threads(shape, dtype, monk
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+@given(convolutions(), st.integers(1, 3), st.booleans())
+def test_fused_with_relu_and_pool_equals_its_twin(case, pool, poisoned):
+    x, w, bias, slopes, settings = case
+    assume(min(slopes.shape[2:]) >= pool)
+    if poisoned and x.size:
+        x.flat[:: max(1, x.size // 2)] = np.nan
+    with np.errstate(invalid="ignore"):
+        y, index = kernels.conv_relu_pool_forward(x, w, bias, *settings, pool)
+        before = conv_numpy.conv2d_forward(x, w, bias, *settings)
+        twin, twin_index = conv_numpy.conv_relu_pool_forward(x, w, bias, *settings, pool)
+    close(y, twin, w[0].size + 1)
+    assert (index is None) == (twin_index is None) == (pool == 1)
+    if pool > 1:  # rounding may make another of two nearly equal pixels the largest: it must be as large
+        assert index.dtype == twin_index.dtype == np.int32
+        close(np.maximum(kernels.max_pool2d_gather(before, index), 0), twin, w[0].size + 1)
+    g = normal(7, *y.shape, dtype=x.dtype)
+    mine = kernels.conv_relu_pool_backward(g, x, w, twin, twin_index, *settings, pool)
+    twins = conv_numpy.conv_relu_pool_backward(g, x, w, twin, twin_index, *settings, pool)
+    for got, expected, terms in zip(mine, twins, (w[:, 0].size, g[:, 0].size, g[:, 0].size), strict=True):
+        close(got, expected, terms)
+    d = kernels.conv_relu_pool_slopes(g, twin, twin_index, before.shape[2:], pool)
+    np.testing.assert_array_equal(
+        d, conv_numpy.conv_relu_pool_slopes(g, twin, twin_index, before.shape[2:], pool), strict=True
+    )
+
+
+@pytest.mark.parametrize("pool", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(20, 1, 28, 28, 20, 5, 0), (7, 32, 14, 14, 64, 5, 2), (9, 3, 7, 7, 40, 3, 1)])
+def test_fused_course_sizes_on_any_number_of_threads(shape, pool, monkeypatch):
+    monkeypatch.setattr(threads, "PARALLEL_FLOPS", 1e5)
+    n, c, h, w, oc, k, pad = shape
+    settings = ((1, 1), (pad, pad), (1, 1), 1)
+    x, f, b = normal(1, n, c, h, w), normal(2, oc, c, k, k), normal(3, oc)
+    y, index = conv_numpy.conv_relu_pool_forward(x, f, b, *settings, pool)
+    g = normal(4, *y.shape)
+    before, results = kernels.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            kernels.set_num_threads(count)
+            forward = kernels.conv_relu_pool_forward(x, f, b, *settings, pool)
+            results.append((forward, kernels.conv_relu_pool_backward(g, x, f, y, index, *settings, pool)))
+    finally:
+        kernels.set_num_threads(before)
+    for other in results[1:]:
+        for one, two in zip(results[0][0] + results[0][1], other[0] + other[1], strict=True):
+            np.testing.assert_array_equal(one, two)
+    close(results[0][0][0], y, f[0].size + 1)
+    twins = conv_numpy.conv_relu_pool_backward(g, x, f, y, index, *settings, pool)
+    for got, expected, terms in zip(results[0][1], twins, (f[:, 0].size, g[:, 0].size, g[:, 0].size), strict=True):
+        close(got, expected, terms)
+    only = kernels.conv_relu_pool_backward(g, x, f, y, index, *settings, pool, (False, True, False))
+    assert only[0] is only[2] is None
+    np.testing.assert_array_equal(only[1], results[0][1][1])
+
+
+def test_ties_nan_and_zeros_in_the_fused_pool():
+    """One input channel and a filter of one weight make the convolution a copy, so that the pool's choice is visible."""
+    x = np.zeros((1, 1, 6, 8), np.float32)
+    x[0, 0, 0, :2] = 3
+    x[0, 0, 1, 2:4] = [np.nan, 5]
+    x[0, 0, 2:4] = -1
+    x[0, 0, 4, 5], x[0, 0, 5, 4] = np.inf, -np.inf
+    w = np.ones((1, 1, 1, 1), np.float32)
+    y, index = kernels.conv_relu_pool_forward(x, w, None, (1, 1), (0, 0), (1, 1), 1, 2)
+    np.testing.assert_array_equal(y[0, 0], [[3, np.nan, 0, 0], [0, 0, 0, 0], [0, 0, np.inf, 0]])
+    assert index[0, 0, 0].tolist() == [0, 10, 4, 6]
+    g = np.arange(1, 13, dtype=np.float32).reshape(1, 1, 3, 4)
+    d = kernels.conv_relu_pool_slopes(g, y, index, (6, 8), 2)
+    expected = np.zeros((6, 8), np.float32)
+    expected[0, 0], expected[1, 2], expected[4, 5] = 1, 2, 11  # nothing for maxima that the relu cut off
+    np.testing.assert_array_equal(d[0, 0], expected)
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])

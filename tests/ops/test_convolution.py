@@ -8,6 +8,7 @@ import pytest
 import tinygrad_edu as tg
 import tinygrad_edu.nn.functional as F
 from tests.ops.test_linalg import refusal
+from tinygrad_edu.ops.convolution_relu import _conv_relu_pool
 
 
 # ---- E113, E114, E109 -------------------------------------------------------------------------------------------------------
@@ -134,6 +135,41 @@ def test_folding_ones_counts_the_windows():
     counts = F.fold(F.unfold(ones, 2), (4, 4), 2)
     assert counts[0, 0].tolist() == [[1, 2, 2, 1], [2, 4, 4, 2], [2, 4, 4, 2], [1, 2, 2, 1]]
     assert "E104 in fold" in refusal(RuntimeError, lambda: F.fold(tg.zeros(1, 4, 8), (4, 4), 2))
+
+
+# ---- convolution, relu and pool in one op -----------------------------------------------------------------------------------
+@pytest.mark.parametrize(("pool", "stride"), list(itertools.product((1, 2, 3), (1, 2))))
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64])
+def test_fused_layer_is_its_three_parts(pool, stride, dtype):
+    """Values, gradients and gradients of gradients, on arrays and on tensors."""
+    tg.manual_seed(0)
+    shapes = ((3, 2, 14, 13), (5, 2, 3, 3), (5,))
+    found = []
+    for fused in (False, True):
+        tg.manual_seed(1)
+        x, w, b = (tg.randn(*shape, dtype=dtype, requires_grad=True) for shape in shapes)
+        if fused:
+            out = _conv_relu_pool(x, w, b, stride, 1, 1, 1, pool)
+        else:
+            out = F.max_pool2d(F.relu(F.conv2d(x, w, b, stride, 1)), pool)
+        plain = tg.autograd.grad((out * out).sum(), [x, w, b], retain_graph=True)
+        first = tg.autograd.grad((out * out).sum(), [x, w, b], create_graph=True)
+        second = tg.autograd.grad(sum((g * g).sum() for g in first), [x, w, b])
+        found.append([t.detach().numpy() for t in (out, *plain, *first, *second)])
+    digits = 1e-4 if dtype == tg.float32 else 1e-11
+    for parts, one in zip(*found, strict=True):
+        np.testing.assert_allclose(one, parts, rtol=digits, atol=digits * np.abs(parts).max())
+
+
+def test_fused_layer_accepts_and_refuses_what_its_parts_do():
+    w = tg.randn(4, 1, 5, 5)
+    assert _conv_relu_pool(tg.randn(1, 12, 12), w, pool=2).shape == (4, 4, 4)
+    assert _conv_relu_pool(tg.randn(0, 1, 12, 12), w, padding="same", pool=2).shape == (0, 4, 6, 6)
+    text = refusal(RuntimeError, lambda: _conv_relu_pool(tg.randn(2, 3, 12, 12), w))
+    assert "E113 in conv2d" in text
+    text = refusal(RuntimeError, lambda: _conv_relu_pool(tg.randn(2, 1, 6, 6), w.requires_grad_(), pool=3))
+    assert "E114 in max_pool2d" in text
+    assert "6x6 -> conv2d -> 2x2" in text
 
 
 # ---- against torch over a grid of parameters --------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ conv2d_input_grad = kernel(conv_numpy.conv2d_input_grad)
 conv2d_weight_grad = kernel(conv_numpy.conv2d_weight_grad)
 conv_relu_pool_forward = kernel(conv_numpy.conv_relu_pool_forward)
 conv_relu_pool_backward = kernel(conv_numpy.conv_relu_pool_backward)
+conv_relu_pool_slopes = kernel(conv_numpy.conv_relu_pool_slopes)
 max_pool2d_forward = kernel(pool_numpy.max_pool2d_forward)
 max_pool2d_backward = kernel(pool_numpy.max_pool2d_backward)
 max_pool2d_gather = kernel(pool_numpy.max_pool2d_gather)
@@ -84,6 +85,7 @@ __all__ = [
     "conv_output_hw",
     "conv_relu_pool_backward",
     "conv_relu_pool_forward",
+    "conv_relu_pool_slopes",
     "cross_entropy_forward",
     "empty",
     "get_backend",

@@ -11,10 +11,11 @@ import math
 
 import numpy as np
 
-from tinygrad_edu.kernels import conv_vector, conv_vector_weights, elementwise_numba, pool_numba
+from tinygrad_edu.kernels import conv_vector, conv_vector_relu, conv_vector_weights, elementwise_numba, pool_numba
 from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, check_conv, conv_output_hw
+from tinygrad_edu.kernels.vector import usable
 
 CACHE_BYTES = 1 << 19  # columns of one piece: half of a typical core's second-level cache
 
@@ -86,14 +87,33 @@ def conv_relu_pool_forward(x, w, bias, stride: Pair, padding: Pair, dilation: Pa
     return elementwise_numba.relu(y), index
 
 
-def conv_relu_pool_backward(g, y, index, hw: Pair):
-    g, y = _ready(g), _ready(y)
-    if conv_vector.forward_suits(g, y):
-        return conv_vector.relu_pool_grad(g, y, index, hw)
+def conv_relu_pool_backward(
+    g, x, w, y, index, stride: Pair, padding: Pair, dilation: Pair, groups: int, pool: int, needs=(True, True, True)
+):
+    settings, out_hw = (
+        (stride, padding, dilation, groups),
+        conv_output_hw(x.shape[2:], w.shape[2:], stride, padding, dilation),
+    )
+    check_conv(x.shape, w.shape, (*y.shape[:2], *out_hw), *settings)
+    g, x, w, y = (_ready(array) for array in (g, x, w, y))
+    if conv_vector.forward_suits(g, w) and (
+        not needs[0] or (stride == (1, 1) and conv_vector.input_grad_suits(g, w, *settings[:3]))
+    ):
+        return conv_vector_relu.backward(g, x, w, y, index, out_hw, settings, pool, needs)
+    d = conv_relu_pool_slopes(g, y, index, out_hw, pool)
+    gx = conv2d_input_grad(d, w, x.shape[2:], *settings) if needs[0] else None
+    gw = conv2d_weight_grad(x, d, w.shape[2:], *settings) if needs[1] else None
+    return gx, gw, conv2d_bias_grad(d) if needs[2] else None
+
+
+def conv_relu_pool_slopes(g, y, index, hw: Pair, pool: int) -> np.ndarray:
+    if g.dtype == np.float32 == y.dtype and g.size and usable():
+        d = empty((*g.shape[:2], *hw), np.float32)
+        index = None if index is None else _ready(index)
+        conv_vector_relu.before_relu(_ready(g), _ready(y), index, pool, d)
+        return d
     d = elementwise_numba.relu_grad(g, y)
-    if index is not None:
-        d = pool_numba.max_pool2d_backward(d, index, hw)
-    return d, conv2d_bias_grad(d)
+    return d if index is None else pool_numba.max_pool2d_backward(d, index, hw, (pool, pool))
 
 
 def conv2d_bias_grad(g) -> np.ndarray:

@@ -170,29 +170,46 @@ def conv_relu_pool_forward(
 
 
 def conv_relu_pool_backward(
-    g: np.ndarray, y: np.ndarray, index: np.ndarray | None, hw: Pair
-) -> tuple[np.ndarray, np.ndarray]:
-    """The gradient of `conv_relu_pool_forward` before pool and relu, and with respect to the bias.
+    g: np.ndarray, x: np.ndarray, w: np.ndarray, y: np.ndarray, index: np.ndarray | None, stride: Pair, padding: Pair,
+    dilation: Pair, groups: int, pool: int, needs: tuple[bool, bool, bool] = (True, True, True),
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:  # fmt: skip
+    """Gradients of `conv_relu_pool_forward`; d is the gradient before pool and relu, g at the maxima that are above 0.
+
+    gx = conv2d_input_grad(d, w), gw = conv2d_weight_grad(x, d), gb = conv2d_bias_grad(d)
 
     Parameters
     ----------
     g : array (N, OC, PH, PW)
         Gradient of the output y.
+    x, w
+        The inputs of the forward pass.
     y, index
-        What the forward pass returned.
-    hw : (OH, OW)
-        The size of the convolution's output.
+        What it returned.
+    stride, padding, dilation, groups, pool
+        Its settings.
+    needs : three bools
+        Which of gx, gw and gb to compute; the others are None.
 
     Returns
     -------
-    d : array (N, OC, OH, OW)
-        g where y is above 0 (or NaN), at the places of the maxima; zeros elsewhere.
-    gb : array (OC,)
+    gx : array like x, or None
+    gw : array like w, or None
+    gb : array (OC,), or None
+    """
+    d = conv_relu_pool_slopes(g, y, index, conv_output_hw(x.shape[2:], w.shape[2:], stride, padding, dilation), pool)
+    settings = (stride, padding, dilation, groups)
+    gx = conv2d_input_grad(d, w, x.shape[2:], *settings) if needs[0] else None
+    gw = conv2d_weight_grad(x, d, w.shape[2:], *settings) if needs[1] else None
+    return gx, gw, conv2d_bias_grad(d) if needs[2] else None
+
+
+def conv_relu_pool_slopes(g: np.ndarray, y: np.ndarray, index: np.ndarray | None, hw: Pair, pool: int) -> np.ndarray:
+    """The gradient of the convolution inside `conv_relu_pool_forward`: d (N, OC, OH, OW) with (OH, OW) = hw.
+
+    It is g where y is above 0 (or NaN), at the places of the maxima, and 0 elsewhere.
     """
     d = relu_grad(g, y)
-    if index is not None:
-        d = max_pool2d_backward(d, index, hw)
-    return d, conv2d_bias_grad(d)
+    return d if index is None else max_pool2d_backward(d, index, hw, (pool, pool))
 
 
 def conv2d_bias_grad(g: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ The input gradient is the same convolution, of the output's gradient with the mi
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
-from tinygrad_edu.kernels.pool_vector import pool_planes, positive_sums, relu_in_place, relu_slopes, unpool_planes
+from tinygrad_edu.kernels.pool_vector import pool_planes, relu_in_place
 from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import (
     DOT_COLUMNS,
@@ -41,7 +42,6 @@ PANEL = 2 * LANES  # output channels of a tile
 DEPTH = 256  # filter weights that are summed over at a time: their part of the panel stays in the first-level cache
 BLOCK = 50 * LOOSE_ROWS  # output pixels that are computed before they are turned around
 TURNING = 20  # multiply-adds per result that turning around costs
-BYTE = 10.0  # multiply-adds that take as long as a byte from memory
 SMALL = 128  # output pixels; smaller images are convolved several at a time
 
 
@@ -107,7 +107,25 @@ def convolve(
 
     `mirrored` swaps what goes in and what comes out and turns the filters by 180 degrees: x is an output's gradient.
     """
-    (n, channels, *hw), (oc, cg, *kernel) = x.shape, w.shape
+    settings = (stride, padding, dilation, groups)
+    shape, task = convolution_of(x.shape[1:], w, bias, *settings, mirrored=mirrored, relu=relu, pool=pool)
+    y = empty((len(x), *shape), np.float32)
+    index = empty(y.shape, np.int32) if pool > 1 else None
+    place = np.empty((len(x), 1, 1, 1), np.int32) if index is None else index
+    pieces = chunks(len(x), 2.0 * y.size * pool * pool * w.size / shape[0])
+    run_chunks(lambda i, start, stop: task(x[start:stop], y[start:stop], place[start:stop]), pieces)
+    return y, index
+
+
+def convolution_of(
+    shape: tuple[int, ...], w: np.ndarray, bias: np.ndarray | None, stride: Pair, padding: Pair, dilation: Pair,
+    groups: int, mirrored: bool = False, relu: bool = False, pool: int = 1,
+) -> tuple[tuple[int, int, int], Callable[[np.ndarray, np.ndarray, np.ndarray], None]]:  # fmt: skip
+    """The shape of a result for images of one shape, and a function (images, results, places) that any thread may call.
+
+    Vectors run over channels or pixels, whichever leaves fewer lanes empty.
+    """
+    (channels, *hw), (oc, cg, *kernel) = shape, w.shape
     plan = make_plan(channels // groups, groups, tuple(hw), tuple(kernel), stride, padding, dilation)
     each = cg if mirrored else oc // groups
     (oh, ow), outs, depth = plan.out_hw, each * groups, w.size // (each * groups)
@@ -120,40 +138,15 @@ def convolve(
     weights = scratch("weights", room * (depth + 1))
     packed, starts = weights[: room * depth], weights[room * depth :]
     _pack(w, bias, groups, each, oc // groups if mirrored else 1, mirrored, rows, few, packed, starts)
-    y = empty((n, outs, oh // pool, ow // pool), np.float32)
-    index = empty(y.shape, np.int32) if pool > 1 else None
 
-    place = index if index is not None else np.empty((n, 1, 1, 1), np.int32)
-
-    def task(i: int, start: int, stop: int) -> None:
+    def task(x: np.ndarray, y: np.ndarray, index: np.ndarray) -> None:
         work = scratch("image", plan.images * channels * plan.plane + 2 * LANES)
         work[:] = 0
         planes = scratch("planes", plan.images * outs * oh * ow if pool > 1 else 0)
         result = scratch("result", min(BLOCK, plan.images * oh * ow) * PANEL)
-        _convolve(start, stop, x, packed, starts, y, place, planes, work, result, plan, groups, each, tall, relu, pool)
+        _convolve(x, packed, starts, y, index, planes, work, result, plan, groups, each, tall, relu, pool)
 
-    run_chunks(task, chunks(n, 2.0 * n * outs * oh * ow * depth))
-    return y, index
-
-
-def relu_pool_grad(g: np.ndarray, y: np.ndarray, index: np.ndarray | None, hw: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """The way back through relu and pool: the gradient of the convolution's output, and its sums per channel."""
-    (n, channels), pixels = g.shape[:2], g.shape[2] * g.shape[3]
-    d = empty((n, channels, *hw), np.float32)
-    pieces = chunks(n, BYTE * (2 * g.nbytes + d.nbytes))
-    sums = np.empty((len(pieces), channels))
-
-    def task(i: int, start: int, stop: int) -> None:
-        slopes, maxima = (a[start:stop].reshape(stop - start, channels, pixels) for a in (g, y))
-        positive_sums(slopes, maxima, sums[i])
-        if index is None:
-            relu_slopes(slopes.reshape(-1), maxima.reshape(-1), d[start:stop].reshape(-1))
-        else:
-            planes = [a[start:stop].reshape(-1, *a.shape[2:]) for a in (g, y, index, d)]
-            unpool_planes(*planes, hw[0] // g.shape[2], True)
-
-    run_chunks(task, pieces)
-    return d, sums.sum(0).astype(np.float32)
+    return (outs, oh // pool, ow // pool), task
 
 
 def use_of_lanes(count: int, unit: int) -> float:
@@ -163,8 +156,12 @@ def use_of_lanes(count: int, unit: int) -> float:
 
 def input_grad(g: np.ndarray, w: np.ndarray, padding: Pair, dilation: Pair, groups: int) -> np.ndarray:
     """The gradient of a stride-1 convolution's image: g convolved with the mirrored filters, channels swapped."""
-    full = (dilation[0] * (w.shape[2] - 1) - padding[0], dilation[1] * (w.shape[3] - 1) - padding[1])
-    return convolve(g, w, None, (1, 1), full, dilation, groups, mirrored=True)[0]
+    return convolve(g, w, None, (1, 1), full_padding(w, padding, dilation), dilation, groups, mirrored=True)[0]
+
+
+def full_padding(w: np.ndarray, padding: Pair, dilation: Pair) -> Pair:
+    """The padding of the convolution that gives the input gradient of one with this padding."""
+    return dilation[0] * (w.shape[2] - 1) - padding[0], dilation[1] * (w.shape[3] - 1) - padding[1]
 
 
 def strided_input_grad(
@@ -250,12 +247,12 @@ def spread(image, work, layout, plane):
 
 
 @compiled()
-def _convolve(start, stop, x, packed, starts, y, index, planes, work, result, plan, groups, each, tall, relu, pool):
-    """Images start to stop, some at a time: convolve, then relu and pooling while the result is in the cache."""
+def _convolve(x, packed, starts, y, index, planes, work, result, plan, groups, each, tall, relu, pool):
+    """Some images at a time: convolve, then relu and pooling while the result is in the cache."""
     size, (oh, ow) = x.shape[1] * plan.plane, plan.out_hw
     outs = groups * each
-    for n in range(start, stop, plan.images):
-        last = min(n + plan.images, stop)
+    for n in range(0, x.shape[0], plan.images):
+        last = min(n + plan.images, x.shape[0])
         for i in range(n, last):
             spread(x[i], work[(i - n) * size :], plan.layout, plan.plane)
         target = planes.ctypes.data if pool > 1 else y.ctypes.data + 4 * n * outs * oh * ow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tinygrad_edu.kernels.buffers import scratch
@@ -26,45 +28,57 @@ TOGETHER = 8  # namely this many
 def weight_grad(
     x: np.ndarray, g: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
-    """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met.
+    """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met."""
+    pieces = chunks(len(x), 2.0 * g.size * kernel[0] * kernel[1] * (x.shape[1] // groups))
+    task, total = weight_grad_of(x.shape[1:], g.shape[1:], kernel, stride, padding, dilation, groups, len(pieces))
+    run_chunks(lambda i, start, stop: task(i, x[start:stop], g[start:stop]), pieces)
+    return total()
+
+
+def weight_grad_of(
+    x_shape: tuple[int, ...], g_shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair,
+    groups: int, count: int,
+) -> tuple[Callable[[int, np.ndarray, np.ndarray], None], Callable[[], np.ndarray]]:  # fmt: skip
+    """A function (i, images, gradients) that does the i-th of `count` pieces, on any thread, and one that adds them up.
 
     A tile is LOOSE_ROWS weights by two vectors of output channels, and the long dimension is the pixels. The channels
     have to lie side by side for that, so g is turned around, a panel of channels of some pixels at a time.
     """
-    (n, channels, *hw), oc = x.shape, g.shape[1]
-    cg, each = channels // groups, oc // groups
+    (channels, *hw), (oc, *out_hw) = x_shape, g_shape
+    cg, each, area = channels // groups, oc // groups, out_hw[0] * out_hw[1]
     plan = make_plan(cg, groups, tuple(hw), kernel, stride, padding, dilation)
     depth, size, panels = cg * kernel[0] * kernel[1], channels * plan.plane, -(-each // PANEL)
     few = groups == 1 and size <= FEW_PIXELS and use_of_lanes(each, PANEL) * use_of_lanes(depth, LOOSE_ROWS) < 0.6
-    pieces = chunks(n, 2.0 * g.size * depth)
-    parts = scratch("parts", len(pieces) * groups * panels * depth * PANEL)
-    parts = parts.reshape(len(pieces), groups * panels, depth, PANEL)
+    parts = scratch("parts", count * groups * panels * depth * PANEL)
+    parts = parts.reshape(count, groups * panels, depth, PANEL)
 
-    def task(i: int, start: int, stop: int) -> None:
+    def task(i: int, x: np.ndarray, g: np.ndarray) -> None:
         together = TOGETHER if few else plan.images
         work = scratch("image", size * together + 2 * LANES)
         work[:] = 0
         if few:
-            rows = np.arange(oc + DOT_ROWS).clip(max=oc - 1) * (4 * g[0, 0].size)
-            _weight_grad_dots(start, stop, x, g, parts[i], work, rows, plan, size)
+            rows = np.arange(oc + DOT_ROWS).clip(max=oc - 1) * (4 * area)
+            _weight_grad_dots(x, g, parts[i], work, rows, plan, size)
         else:
-            slopes = scratch("slopes", min(BLOCK, plan.images * g[0, 0].size) * PANEL)
-            _weight_grad(start, stop, x, g, parts[i], work, slopes, plan, groups)
+            slopes = scratch("slopes", min(BLOCK, plan.images * area) * PANEL)
+            _weight_grad(x, g, parts[i], work, slopes, plan, groups)
 
-    run_chunks(task, pieces)
-    gw = np.empty((oc, cg, *kernel), np.float32)
-    _add_parts(parts, gw, groups)
-    return gw
+    def total() -> np.ndarray:
+        gw = np.empty((oc, cg, *kernel), np.float32)
+        _add_parts(parts, gw, groups)
+        return gw
+
+    return task, total
 
 
 @compiled()
-def _weight_grad(start, stop, x, g, part, work, slopes, plan, groups):
-    """part[group and panel, (c,u,v), channel in panel] = the sum over the images from start to stop."""
+def _weight_grad(x, g, part, work, slopes, plan, groups):
+    """part[group and panel, (c,u,v), channel in panel] = the sum over these images."""
     oc, area, depth = g.shape[1], g.shape[2] * g.shape[3], part.shape[1]
     each, size = oc // groups, x.shape[1] * plan.plane
     part[:] = 0
-    for n in range(start, stop, plan.images):
-        last = min(n + plan.images, stop)
+    for n in range(0, x.shape[0], plan.images):
+        last = min(n + plan.images, x.shape[0])
         for i in range(n, last):
             spread(x[i], work[(i - n) * size :], plan.layout, plan.plane)
         for first in range(0, (last - n) * area, BLOCK):
@@ -114,13 +128,13 @@ def _add_parts(parts, gw, groups):
 
 
 @compiled()
-def _weight_grad_dots(start, stop, x, g, part, work, rows, plan, size):
+def _weight_grad_dots(x, g, part, work, rows, plan, size):
     """The same sums for small images with few channels (first layers): vectors of pixels, several images at a time."""
     depth, oc, vectors = part.shape[1], g.shape[1], plan.vectors
     pixels = g.shape[2] * g.shape[3]
     part[:] = 0
-    for first in range(start, stop, TOGETHER):
-        pictures = min(TOGETHER, stop - first)
+    for first in range(0, x.shape[0], TOGETHER):
+        pictures = min(TOGETHER, x.shape[0] - first)
         for n in range(pictures):
             spread(x[first + n], work[n * size : (n + 1) * size], plan.layout, plan.plane)
         slopes = g.ctypes.data + 4 * first * oc * pixels

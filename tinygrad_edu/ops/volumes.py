@@ -5,14 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinygrad_edu import kernels
-from tinygrad_edu.ops.convolution import (
-    check_channels,
-    check_same_dtype,
-    check_transposed,
-    check_weight,
-    convolution,
-    convolution_input,
-)
+from tinygrad_edu.ops.convolution import convolution, convolution_input
+from tinygrad_edu.ops.convolution_sizes import convolution_sizes, transposed_sizes
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.padding import pad
@@ -54,28 +48,13 @@ def conv3d(
 
     The sum over the kernel's depth of two-dimensional convolutions; parameters as in ``conv2d``, in the order depth, height, width.
     """
-    op = "conv3d"
-    stride, dilation = as_sizes(stride, 3, op, "stride", 1), as_sizes(dilation, 3, op, "dilation", 1)
-    volume, batched = as_image(input, 3, op)
-    check_weight(weight, 3, op)
-    check_same_dtype(op, input=input, weight=weight, bias=bias)
-    check_channels(input, volume.shape[1], weight.shape, groups, bias, op)
-    reach = tuple(d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation, strict=True))
-    if padding == "same":
-        if stride != (1, 1, 1):
-            raise RuntimeError(
-                f"{op}: padding='same' is not supported for strided convolutions. Fix: padding as numbers."
-            )
-        volume = pad(volume, [n for r in reversed(reach) for n in ((r - 1) // 2, r // 2)])
-        padding = "valid"
-    borders = 0 if isinstance(padding, str) and padding == "valid" else padding
-    depth, height, width = as_sizes(borders, 3, op, "padding")  # type: ignore[arg-type]
-    padded = tuple(n + 2 * p for n, p in zip(volume.shape[2:], (depth, height, width), strict=True))
-    if any(n < r for n, r in zip(padded, reach, strict=True)):
-        raise too_large(input, padded, reach, op)
+    volume, batched, stride, padding, dilation = convolution_sizes(
+        input, weight, bias, stride, padding, dilation, groups, 3, "conv3d"
+    )
+    depth, *borders = padding
     if depth:
         volume = pad(volume, (0, 0, 0, 0, depth, depth))
-    count = (padded[0] - reach[0]) // stride[0] + 1
+    count = (volume.shape[2] - dilation[0] * (weight.shape[2] - 1) - 1) // stride[0] + 1
     parts = []
     for k in range(weight.shape[2]):
         start = k * dilation[0]
@@ -84,7 +63,7 @@ def conv3d(
         )
         part = convolution(
             _slices_to_batch(slices), getitem(weight, (slice(None), slice(None), k)), bias if k == 0 else None,
-            stride[1:], (height, width), dilation[1:], groups,
+            stride[1:], tuple(borders), dilation[1:], groups,
         )  # fmt: skip
         parts.append(part)
     result = _batch_to_slices(sum(parts[1:], parts[0]), volume.shape[0])
@@ -103,17 +82,10 @@ def conv_transpose3d(
     dilation: Sizes = 1,
 ) -> Tensor:
     """Transposed three-dimensional convolution: input (N, C, D, H, W), weight (C, OC/groups, KD, KH, KW); see ``conv_transpose2d``."""
-    op = "conv_transpose3d"
-    stride, dilation = as_sizes(stride, 3, op, "stride", 1), as_sizes(dilation, 3, op, "dilation", 1)
-    padding, extra = as_sizes(padding, 3, op, "padding"), as_sizes(output_padding, 3, op, "output_padding")
-    volume, batched = as_image(input, 3, op)
-    check_weight(weight, 3, op)
-    check_same_dtype(op, input=input, weight=weight, bias=bias)
-    check_transposed(input, volume.shape[1], weight.shape, groups, bias, extra, stride, dilation, op)
-    n, kernel = volume.shape[0], weight.shape[2:]
-    full = tuple(
-        (s - 1) * t + d * (k - 1) + 1 for s, t, d, k in zip(volume.shape[2:], stride, dilation, kernel, strict=True)
+    volume, batched, stride, padding, extra, dilation, full = transposed_sizes(
+        input, weight, bias, stride, padding, output_padding, dilation, groups, 3, "conv_transpose3d"
     )
+    n, kernel = volume.shape[0], weight.shape[2:]
     images = _slices_to_batch(volume)
     layers: list[list[Tensor]] = [[] for _ in range(full[0])]
     for k in range(kernel[0]):

@@ -1,0 +1,56 @@
+"""The way back through convolution, relu and max-pooling at once; the companion of `conv_vector.convolve`.
+
+The gradient before the relu is as large as the convolution's output, and mostly zeros. So it is never written as a
+whole: a few images of it at a time are made in a work array, and used for all three gradients while it is in the cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.kernels.buffers import empty, scratch
+from tinygrad_edu.kernels.conv_numpy import Pair
+from tinygrad_edu.kernels.conv_vector import convolution_of, full_padding
+from tinygrad_edu.kernels.conv_vector_weights import weight_grad_of
+from tinygrad_edu.kernels.pool_vector import positive_sums, relu_slopes, unpool_planes
+from tinygrad_edu.kernels.threads import chunks, run_chunks
+
+
+def before_relu(g: np.ndarray, y: np.ndarray, index: np.ndarray | None, pool: int, d: np.ndarray) -> None:
+    """d = the gradient of the convolution's output, from that of what relu and pool made of it."""
+    if index is None:
+        relu_slopes(g.reshape(-1), y.reshape(-1), d.reshape(-1))
+    else:
+        unpool_planes(*(a.reshape(-1, *a.shape[2:]) for a in (g, y, index, d)), pool, True)
+
+
+def backward(
+    g: np.ndarray, x: np.ndarray, w: np.ndarray, y: np.ndarray, index: np.ndarray | None, out_hw: Pair,
+    settings: tuple[Pair, Pair, Pair, int], pool: int, needs: tuple[bool, bool, bool],
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:  # fmt: skip
+    """The gradients of image, filters and bias, as far as needed, of a convolution with stride 1."""
+    stride, padding, dilation, groups = settings
+    n, shape = len(x), (w.shape[0], *out_hw)
+    pieces = chunks(n, 2.0 * n * out_hw[0] * out_hw[1] * w.size * (1 + needs[0]))
+    sums, gx = np.empty((len(pieces), w.shape[0])), empty(x.shape, np.float32) if needs[0] else None
+    place = np.empty((n, 1, 1, 1), np.int32)
+    if needs[0]:
+        full = full_padding(w, padding, dilation)
+        _, to_images = convolution_of(shape, w, None, stride, full, dilation, groups, mirrored=True)
+    if needs[1]:
+        to_weights, total = weight_grad_of(x.shape[1:], shape, w.shape[2:], *settings, len(pieces))
+
+    def task(i: int, start: int, stop: int) -> None:
+        piece = slice(start, stop)
+        d = scratch("gradients", (stop - start) * shape[0] * shape[1] * shape[2]).reshape(-1, *shape)
+        before_relu(g[piece], y[piece], None if index is None else index[piece], pool, d)
+        if needs[1]:
+            to_weights(i, x[piece], d)
+        if gx is not None:
+            to_images(d, gx[piece], place[piece])
+        if needs[2]:
+            rows = (stop - start, shape[0], g.shape[2] * g.shape[3])
+            positive_sums(g[piece].reshape(rows), y[piece].reshape(rows), sums[i])
+
+    run_chunks(task, pieces)
+    return gx, total() if needs[1] else None, sums.sum(0).astype(np.float32) if needs[2] else None

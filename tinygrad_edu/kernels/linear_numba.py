@@ -107,7 +107,7 @@ def linear_act_backward(g, x, weight, out, act: int, need_x: bool = True, need_w
         return twin.linear_act_backward(g, x, weight, out, act, need_x, need_w, need_b)
     size = len(x) * weight.size
     if act == NONE:
-        d = out = g if g.flags.c_contiguous else np.ascontiguousarray(g)
+        d = out = g if g.flags.carray else g.copy()  # row-major and writable, though it is not written to
     else:
         d, out = g.copy(), out if out.flags.c_contiguous else np.ascontiguousarray(out)
     gb = np.empty(len(weight), kind) if need_b else _NO_BIAS[kind]

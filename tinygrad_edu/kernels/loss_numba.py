@@ -252,7 +252,8 @@ def mse_into(prediction, target, gradient):
     for k in range(x.size):
         difference = x[k] - t[k]
         total += difference * difference
-        g[k] = difference * scale
+    for k in range(x.size):  # by itself: writing among the sums, the compiler takes them in another order if g lies close to x
+        g[k] = (x[k] - t[k]) * scale
     return total / kind(x.size)
 
 

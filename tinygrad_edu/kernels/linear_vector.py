@@ -17,6 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from tinygrad_edu.kernels import linear_loops
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.vector import transpose_tile, usable
 from tinygrad_edu.kernels.vector_instructions import FLOAT, INT, LANES, VECTOR, ZERO, Emitter
@@ -54,11 +55,14 @@ def _room(context):
     return types.int64(), generate
 
 
-def _tile(rows: int, vectors: int):
+def _tile(rows: int, vectors: int, chains: int = 1):
     """Make C[i, v] = start[i, v] + sum over k of A(i, k) B(k, v), for i < rows and v < vectors.
 
     A(i, k) is at a + i a_row + k a_depth, the vectors B(k, .) at b + k b_depth; `start` (0: zeros) has rows start_row
     apart: 0 for a bias, those of C to add to what C holds. Only the last vector may be incomplete, of `lanes` numbers.
+
+    A multiply-add waits for the one before it that wrote to the same register, some four cycles, while the processor
+    could begin eight. Tiles of one row therefore keep several sums, `chains`, each over every so many k.
     """
 
     @intrinsic
@@ -68,39 +72,52 @@ def _tile(rows: int, vectors: int):
     def generate(context, builder, signature, args):
         depth, a, a_row, a_depth, b, b_depth, c, c_row, start, start_row, lanes = args
         emit = Emitter(builder)
-        masks = [None, emit.first_lanes(lanes)][-vectors:]
-        whole = emit.first_lanes(INT(LANES))
-        sums = [[cgutils.alloca_once(builder, VECTOR) for _ in range(vectors)] for _ in range(rows)]
-        with builder.if_else(builder.icmp_signed("!=", start, INT(0))) as (given, missing):
-            with given:
-                for i in range(rows):
-                    row = emit.add(start, emit.times(start_row, i))
-                    for v in range(vectors):
-                        builder.store(emit.load(emit.add(row, 4 * LANES * v), masks[v]), sums[i][v])
-            with missing:
-                for cell in (cell for line in sums for cell in line):
-                    builder.store(ZERO, cell)
-        a_starts = [emit.add(a, emit.times(a_row, i)) for i in range(rows)]
-        with emit.repeat(depth) as k:
-            here, column = emit.add(b, emit.times(k, b_depth)), emit.times(k, a_depth)
-            y = [emit.load(emit.add(here, 4 * LANES * v), masks[v]) for v in range(vectors)]
+        whole, part = emit.first_lanes(INT(LANES)), emit.first_lanes(lanes)
+        masks = [whole, part][-vectors:]
+        sums = [[_cells(builder, vectors) for _ in range(rows)] for _ in range(chains)]
+        with builder.if_then(builder.icmp_signed("!=", start, INT(0))):
             for i in range(rows):
-                x = emit.splat(emit.add(a_starts[i], column))
                 for v in range(vectors):
-                    builder.store(emit.multiply_add(x, y[v], builder.load(sums[i][v])), sums[i][v])
+                    place = emit.add(emit.add(start, emit.times(start_row, i)), 4 * LANES * v)
+                    builder.store(emit.load(place, masks[v]), sums[0][i][v])
+
+        def accumulate(k, target):
+            here, column = emit.add(b, emit.times(k, b_depth)), emit.add(a, emit.times(k, a_depth))
+            y = [emit.load(emit.add(here, 4 * LANES * v), part if v == vectors - 1 else None) for v in range(vectors)]
+            for i in range(rows):
+                x = emit.splat(emit.add(column, emit.times(a_row, i)))
+                for v in range(vectors):
+                    builder.store(emit.multiply_add(x, y[v], builder.load(target[i][v])), target[i][v])
+
+        rounds = builder.sdiv(depth, INT(chains))
+        with emit.repeat(rounds) as k:
+            for n, target in enumerate(sums):
+                accumulate(emit.add(emit.times(k, chains), n), target)
+        if chains > 1:
+            done = emit.times(rounds, chains)
+            with emit.repeat(builder.sub(depth, done)) as k:
+                accumulate(builder.add(done, k), sums[0])
         for i in range(rows):
-            row = emit.add(c, emit.times(c_row, i))
             for v in range(vectors):
-                emit.store(
-                    builder.load(sums[i][v]), emit.add(row, 4 * LANES * v), whole if masks[v] is None else masks[v]
-                )
+                total = builder.load(sums[0][i][v])
+                for other in sums[1:]:
+                    total = builder.fadd(total, builder.load(other[i][v]))
+                emit.store(total, emit.add(emit.add(c, emit.times(c_row, i)), 4 * LANES * v), masks[v])
         return context.get_dummy_value()
 
     return tile
 
 
-_wide, _wide_few, _wide_one = _tile(ROWS, 2), _tile(FEW, 2), _tile(1, 2)
-_slim, _slim_few, _slim_one = _tile(ROWS, 1), _tile(FEW, 1), _tile(1, 1)
+def _cells(builder, count: int):
+    """Variables that hold a vector each, zero at first; the compiler keeps them in registers."""
+    cells = [cgutils.alloca_once(builder, VECTOR) for _ in range(count)]
+    for cell in cells:
+        builder.store(ZERO, cell)
+    return cells
+
+
+_wide, _wide_few, _wide_one = _tile(ROWS, 2), _tile(FEW, 2), _tile(1, 2, chains=4)
+_slim, _slim_few, _slim_one = _tile(ROWS, 1), _tile(FEW, 1, chains=2), _tile(1, 1, chains=8)
 
 
 @intrinsic
@@ -113,9 +130,7 @@ def _dot_tile(context, depth, a, a_row, b, b_row, c, c_row, bias, rows, columns)
     def generate(context, builder, signature, args):
         depth, a, a_row, b, b_row, c, c_row, bias, rows, columns = args
         emit = Emitter(builder)
-        sums = [[cgutils.alloca_once(builder, VECTOR) for _ in range(DOT_COLUMNS)] for _ in range(DOT_ROWS)]
-        for cell in (cell for line in sums for cell in line):
-            builder.store(ZERO, cell)
+        sums = [_cells(builder, DOT_COLUMNS) for _ in range(DOT_ROWS)]
 
         def starts(first, step, count, most):
             last = builder.sub(count, INT(1))
@@ -255,7 +270,9 @@ def affine(x, w, b, out):
     """out = x w^T + b; an empty b is none."""
     rows, depth, columns = x.shape[0], x.shape[1], w.shape[0]
     bias = address(b) if b.size else NOTHING
-    if depth >= 4 * LANES and (columns <= PANEL or rows <= 2 * DOT_ROWS):
+    if depth == 2 and columns == 1:
+        linear_loops.neuron(x, w, b, out)
+    elif depth >= 4 * LANES and (columns <= PANEL or rows <= 2 * DOT_ROWS):
         dots(rows, depth, columns, address(x), address(w), address(out), bias)
     else:
         by_panels(rows, depth, columns, address(x), address(w), address(out), bias)
@@ -264,11 +281,18 @@ def affine(x, w, b, out):
 @compiled()
 def product(a, turned, b, out):
     """out = a b, or a^T b if `turned`."""
-    row, depth = (4, 4 * a.shape[1]) if turned else (4 * a.shape[1], 4)
-    multiply(out.shape[0], b.shape[0], b.shape[1], address(a), row, depth, address(b), address(out), NOTHING)
+    rows, depth, columns = out.shape[0], b.shape[0], out.shape[1]
+    if turned and columns == 2 and rows == 1:
+        linear_loops.neuron_grad(a, b, out)
+    else:
+        row, step = (4, 4 * rows) if turned else (4 * depth, 4)
+        multiply(rows, depth, columns, address(a), row, step, address(b), address(out), NOTHING)
 
 
 @compiled()
 def column_sums(g, sums):
     """The sum of the rows of g: the product with a row of ones, each of which is read from the same place."""
-    multiply(ONCE, g.shape[0], g.shape[1], address(ONE), NOTHING, NOTHING, address(g), address(sums), NOTHING)
+    if sums.size == 1:
+        linear_loops.column_sum(g, sums)
+    else:
+        multiply(ONCE, g.shape[0], g.shape[1], address(ONE), NOTHING, NOTHING, address(g), address(sums), NOTHING)

@@ -224,6 +224,28 @@ class TestSequences:
         same(Places(), (tg.randn(2, 6, 3),), (tg.randn(1, 4, 3),), dynamic_axes={"x": [0, 1]})
 
 
+class TestWritesInPlace:
+    def test_whole_tensors_may_be_overwritten(self):
+        class Writing(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(3, 3)
+
+            def forward(self, x):
+                x = self.layer(x)
+                x += 1
+                return x.mul_(2).relu_(), F.relu(x, inplace=True)
+
+        assert kinds(same(Writing(), (tg.randn(2, 3),)))[:4] == ["Gemm", "Add", "Mul", "Relu"]
+
+    def test_a_condition_of_one_element(self):
+        class Chosen(nn.Module):
+            def forward(self, x):
+                return tg.where(x.sum() > 0, x, -x)
+
+        same(Chosen(), (tg.ones(2, 3),), (-tg.ones(2, 3),))
+
+
 class TestShapes:
     def test_heights_that_must_be_even(self):
         class Skip(nn.Module):
@@ -378,6 +400,25 @@ class TestRefusals:
     def test_a_lazy_layer_before_its_first_batch(self):
         with pytest.raises(RuntimeError, match="run one batch"):
             tg.onnx.export(nn.LazyLinear(3), tg.zeros(1, 2))
+
+    def test_a_partial_write_to_what_is_returned(self):
+        def write(x):
+            y = x.clone()
+            y[:, 0] = 5.0
+            return y
+
+        with pytest.raises(RuntimeError, match=r"what the model returns, of shape \(2, 3\), was partly overwritten"):
+            tg.onnx.export(Model(write), tg.randn(2, 3))
+
+    def test_a_table_filled_step_by_step(self):
+        def fill(x):
+            y = tg.zeros(2, 3)
+            for t in range(3):
+                y[:, t] = x[:, t] * 2
+            return y
+
+        with pytest.raises(RuntimeError, match=r"what the model returns contains a tensor of shape \(2, 3\)"):
+            tg.onnx.export(Model(fill), tg.randn(2, 3))
 
     def test_types_that_onnx_does_not_take(self):
         class Bits(nn.Module):

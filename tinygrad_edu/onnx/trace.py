@@ -102,6 +102,7 @@ class Trace:
         self._constants = self._results = 0
         self._inside: FrameType | None = None  # the function that is being written down as one step
         self._arguments: dict[str, Any] = {}
+        self._reading = ""  # what is being looked up, for an error
         self._thread = threading.get_ident()
         for name, tensor in chain(self.model.named_parameters(), self.model.named_buffers()):
             self._enter(tensor, Value("state", name, tensor.array()))
@@ -113,6 +114,7 @@ class Trace:
             self._enter(tensor, self.inputs[-1])
         with self._listening():
             out = call()
+        self._reading = "what the model returns"
         return [self._value(tensor) for tensor in tensors_in(out)]
 
     @contextmanager
@@ -155,7 +157,8 @@ class Trace:
         if all(one is None or one.value.origin == "constant" for one in known):
             return
         place, layer = user_place(), self._layer()
-        self._place = f"{name} (layer {layer!r}, {location(place)})" if layer else f"{name} ({location(place)})"
+        where = f"layer {layer!r}, {location(place)}" if layer else location(place)
+        self._reading = f"an input of {name} ({where})"
         resolved = {key: self._resolved(argument) for key, argument in arguments.items()}
         results = []
         for tensor in tensors_in(out):
@@ -178,9 +181,8 @@ class Trace:
         data = tensor._data
         known = _Known(tensor, data, version(data), value)
         self._known[id(tensor)] = known
-        if not isinstance(
-            data, np.bool
-        ):  # NumPy has one True and one False: they say nothing about where they come from
+        # NumPy has one True and one False, which say nothing about where they come from.
+        if not isinstance(data, np.bool):
             self._known[id(data)] = known
 
     def _find(self, holder: Any) -> _Known | None:
@@ -207,8 +209,8 @@ class Trace:
                 message(
                     "",
                     "onnx.export",
-                    f"an input of {self._place}, of shape {tuple(data.shape)}, was partly overwritten in place after it was "
-                    "calculated; a value of an ONNX graph never changes.",
+                    f"{self._reading}, of shape {tuple(data.shape)}, was partly overwritten in place after it was calculated; a "
+                    "value of an ONNX graph never changes.",
                     "build it without writing, with cat, stack or where.",
                 )
             )

@@ -7,6 +7,7 @@ if __name__ != "tinygrad_edu.nn":
 
 from tinygrad_edu.nn import course as course
 from tinygrad_edu.nn import functional as functional
+from tinygrad_edu.nn import grad as grad
 from tinygrad_edu.nn import init as init
 from tinygrad_edu.nn import models as models
 from tinygrad_edu.nn import regularizers as regularizers

@@ -28,6 +28,10 @@ class Hooks:
     after_forward: list[Hook] = field(default_factory=list)
     before_backward: list[Hook] = field(default_factory=list)
     after_backward: list[Hook] = field(default_factory=list)
+    before_state: list[Hook] = field(default_factory=list)
+    after_state: list[Hook] = field(default_factory=list)
+    before_load: list[Hook] = field(default_factory=list)
+    after_load: list[Hook] = field(default_factory=list)
 
 
 def register(module: Any, moment: str, hook: Callable, prepend: bool, **options: bool) -> HookHandle:

@@ -16,6 +16,7 @@ from tinygrad_edu.nn.convert import Conversions
 from tinygrad_edu.nn.members import Members
 from tinygrad_edu.nn.parameter import Buffer, Parameter
 from tinygrad_edu.nn.printing import indented, layout
+from tinygrad_edu.nn.state_hooks import StateHooks
 from tinygrad_edu.recorders import again, changes, recorders
 from tinygrad_edu.tensor import Tensor, wrap
 
@@ -24,7 +25,7 @@ __all__ = ["Module"]
 PARAMETER, BUFFER, MODULE = "parameter", "buffer", "module"
 
 
-class Module(Conversions):
+class Module(StateHooks, Conversions):
     """Base class of all layers and networks.
 
     Subclasses create their parts in ``__init__`` and compute in ``forward``; calling the module runs ``forward`` with its hooks.

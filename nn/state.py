@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu.errors import ShapeError, message
 from tinygrad_edu.memory import note_write
+from tinygrad_edu.nn import state_hooks
 from tinygrad_edu.nn.parameter import Parameter
 from tinygrad_edu.tensor import Tensor, wrap
 
@@ -42,11 +43,13 @@ def entries(module: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
 
 def collect(module: Any, into: dict, prefix: str, keep_vars: bool) -> dict:
     """Fill `into` with the module's tensors (detached, unless `keep_vars`)."""
+    state_hooks.call(module, "before_state", prefix, keep_vars)
     for key, owner, name in entries(module, prefix):
         if name == EXTRA:
             into[key] = owner.get_extra_state()
         else:
             into[key] = owner.__dict__[name] if keep_vars else owner.__dict__[name].detach()
+    state_hooks.call(module, "after_state", prefix, into, inner_first=True)
     return into
 
 
@@ -56,15 +59,22 @@ def load(module: Any, given: Mapping[str, Any], strict: bool, assign: bool) -> I
         raise TypeError(
             f"Expected state_dict to be dict-like, got {type(given)}. Fix: model.load_state_dict(tg.load(path))."
         )
+    missing, unexpected, errors = [], [], []
+    given = dict(given)
+    state_hooks.call(module, "before_load", "", given, missing, unexpected, errors)
     mine = {key: (owner, name) for key, owner, name in entries(module)}
-    keys = IncompatibleKeys([k for k in mine if k not in given], [k for k in given if k not in mine])
+    missing += [k for k in mine if k not in given]
+    unexpected += [k for k in given if k not in mine]
+    keys = IncompatibleKeys(missing, unexpected)
     values = {key: given[key] if mine[key][1] == EXTRA else _as_array(key, given[key]) for key in mine if key in given}
     wrong = [
         f"{key} has shape {values[key].shape} there and {tuple(owner.__dict__[name].shape)} here"
         for key, (owner, name) in mine.items()
         if name != EXTRA and key in values and values[key].shape != owner.__dict__[name].shape
     ]
-    if wrong or (strict and any(keys)):
+    wrong += errors
+    last_word = state_hooks.has(module, "after_load")  # its hooks may accept names that differ, once the rest is loaded
+    if wrong or (strict and any(keys) and not last_word):
         raise _does_not_fit(module, keys if strict else IncompatibleKeys([], []), wrong)
     for key, value in values.items():
         owner, name = mine[key]
@@ -76,6 +86,9 @@ def load(module: Any, given: Mapping[str, Any], strict: bool, assign: bool) -> I
             target = owner.__dict__[name].array()
             np.copyto(target, value, casting="unsafe")
             note_write(target, "load_state_dict")
+    state_hooks.call(module, "after_load", "", keys, inner_first=True)
+    if strict and any(keys):
+        raise _does_not_fit(module, keys, [], "the rest was loaded")
     return keys
 
 
@@ -97,7 +110,9 @@ def _replace(owner: Any, name: str, value: Any) -> None:
     owner.__dict__[name] = new
 
 
-def _does_not_fit(module: Any, keys: IncompatibleKeys, wrong: list[str]) -> ShapeError:
+def _does_not_fit(
+    module: Any, keys: IncompatibleKeys, wrong: list[str], done: str = "nothing was loaded"
+) -> ShapeError:
     """Compose E503: names and shapes that differ, in groups; a common prefix is told as such."""
     name = type(module).__name__
     prefix = _only_a_prefix(keys.unexpected_keys, keys.missing_keys)
@@ -115,7 +130,7 @@ def _does_not_fit(module: Any, keys: IncompatibleKeys, wrong: list[str]) -> Shap
         ("Unexpected key(s) in state_dict", [repr(k) for k in keys.unexpected_keys], ", "),
         ("size mismatch", wrong, "; "),
     ]
-    facts = f"Error(s) in loading state_dict for {name}, nothing was loaded:"
+    facts = f"Error(s) in loading state_dict for {name}, {done}:"
     for title, rows, mark in groups:
         if rows:
             more = f"{mark}and {len(rows) - ROWS} more" if len(rows) > ROWS else ""

@@ -17,6 +17,7 @@ help:
 	@echo "make demo    train the CNN on handwritten digits, draw its graph and learning curve into out/"
 	@echo "make test    the whole test suite          make quick   its quick part"
 	@echo "make bench   speed beside other libraries  make lint    ruff and mypy"
+	@echo "make bench-peers   install the other libraries for it, in an environment of their own"
 	@echo "make docs    API pages into out/docs       make clean   remove what was made"
 
 $(READY): pyproject.toml
@@ -35,8 +36,13 @@ $(VENV)/.ready-oracle: $(VENV)/.ready-dev
 	$(if $(ORACLE),$(BIN)/python -m pip install -qq --editable ".[$(ORACLE)]")
 	@touch $@
 
-$(VENV)/.ready-peers: $(VENV)/.ready-oracle
-	$(BIN)/python -m pip install -qq jax mygrad micrograd autograd threadpoolctl
+# The libraries that `make bench` compares with want versions of their own, so they get an environment of their own.
+PEERS := .venv-bench
+$(PEERS)/.ready: pyproject.toml
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo '*' > $(PEERS)/.gitignore
+	$(PEERS)/bin/python -m pip install -qq --upgrade pip
+	$(PEERS)/bin/python -m pip install -qq --editable . torch==2.13.0 jax keras mygrad autograd micrograd tinygrad threadpoolctl
 	@touch $@
 
 demo: $(READY)
@@ -48,11 +54,12 @@ test: $(VENV)/.ready-oracle
 quick: $(VENV)/.ready-dev
 	$(RUN) pytest -m "not slow" -x -q tests/test_engine.py tests/test_nano.py tests/kernels tests/nn tests/optim tests/datasets
 
-bench: $(VENV)/.ready-oracle
-	$(RUN) benchmarks
+# A full run takes about an hour and rewrites benchmarks/results; a part of it: make bench BENCH="--only kernels --threads 1"
+BENCH ?= --core-type both --out benchmarks/results
+bench: $(if $(wildcard $(PEERS)/.ready),$(PEERS)/.ready,$(VENV)/.ready-oracle)
+	$(if $(wildcard $(PEERS)/.ready),$(PEERS),$(VENV))/bin/python -m benchmarks $(BENCH)
 
-bench-peers: $(VENV)/.ready-peers
-	$(RUN) benchmarks
+bench-peers: $(PEERS)/.ready
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
@@ -68,5 +75,5 @@ docs: $(VENV)/.ready-dev
 	$(BIN)/pdoc --docformat numpy --output-directory out/docs tinygrad_edu
 
 clean:
-	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(PEERS) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,7 +17,7 @@ from benchmarks.peers import all_peers, installed
 from benchmarks.report import markdown
 from benchmarks.scaling import draw_scaling, measure_scaling
 from benchmarks.startup import measure_startup
-from benchmarks.tables import OURS, ordered
+from benchmarks.tables import BASE, OURS, ordered
 from benchmarks.workloads import WORKLOADS
 
 PARTS = ("steps", "kernels", "startup", "scaling")
@@ -103,7 +103,8 @@ def run(options: argparse.Namespace):
             measured["steps"] = measure_steps(options, peers, folder)
             yield report, measured
             if options.core_type == "both" and CORE_TYPE in report["machine"]["exported"]:
-                measured["core_type"] = measure_steps(options, peers, folder, {CORE_TYPE: None})
+                concerned = [peer for peer in peers if peer == BASE or all_peers()[peer].uses_openblas]
+                measured["core_type"] = measure_steps(options, concerned, folder, {CORE_TYPE: None})
                 yield report, measured
         if "kernels" in options.only:
             measured["kernels"] = [

@@ -132,7 +132,7 @@ def core_type_part(results: list[Result]) -> list[str]:
     """The same race without the exported OPENBLAS_CORETYPE."""
     parts = [
         "## Without the exported OPENBLAS_CORETYPE",
-        "The same workloads, the variable taken away from the peers' processes only.",
+        "The variable is taken away from the peers' processes only. Peers that compute with NumPy's OpenBLAS, and PyTorch.",
         *["- " + line for line in libraries(results)],
     ]
     for threads in ordered(results, "threads"):

@@ -9,6 +9,7 @@ from benchmarks.tables import BASE, OURS, number, table, title
 
 PEERS = (OURS, BASE)
 TURNS = 3  # at most: the largest graphs take seconds a step
+TURNS = 3  # at most: the largest graphs take seconds a step
 COLOURS = {OURS: "#d00000", BASE: "#5d8aa8"}
 
 

@@ -153,6 +153,29 @@ REPORT = {
 }
 
 
+REPORT = {
+    "date": "today",
+    "digits": "MNIST",
+    "repeats": 5,
+    "seconds": 0.5,
+    "absent": ["MyGrad"],
+    "startup": {
+        "imports": {"torch": {"seconds": 0.8, "peak_mb": None}, "tinygrad_edu": {"seconds": 0.09, "peak_mb": 35.0}},
+        "first_steps": {"tinygrad_edu": {"seconds": None, "peak_mb": None}},
+        "cold_step": {"seconds": 20.0, "peak_mb": 100.0},
+    },
+    "machine": {
+        "cpu": "a processor",
+        "cores": 2,
+        "system": "Linux",
+        "load": "0.1",
+        "python": "3.11",
+        "packages": {"numpy": "2.4"},
+        "exported": {"OPENBLAS_CORETYPE": "Haswell"},
+    },
+}
+
+
 def test_report_states_the_conditions():
     results = [result("torch", 10, first_step_s=1.0, peak_mb=300.0, pools=["openblas 0.3 Haswell 1 threads"], cores=1)]
     results.append(result("micrograd", note="no arrays"))
@@ -187,10 +210,7 @@ def test_targets_are_marked():
 
 def test_single_operations_are_marked():
     results = [result("tinygrad_edu", 10, workload="adam"), result("torch", 100, workload="adam")]
-    results += [
-        result("torch_fused", 20, workload="adam"),
-        result("tinygrad_edu", note="broken", failed=True, workload="exp"),
-    ]
+    results += [result("torch_fused", 20, workload="adam"), result("tinygrad_edu", note="broken", failed=True, workload="exp")]
     lines = kernel_table(results, 1).splitlines()
     assert lines[2] == "| Adam step, 407,050 weights | 10.0 | 100 | 0.10 | 0.13 | reached |"
     assert lines[3] == "| Adam step, 407,050 weights, PyTorch's fused | 10.0 | 20.0 | 0.50 | 0.4 | **missed** |"
@@ -289,8 +309,7 @@ def test_one_process_serves_several_workloads(small_digits):
     processes = start_all(["numpy"], 1, small_digits)
     try:
         values = [
-            race(name, processes, threads=1, repeats=1, seconds=0.01, close=False)[0].values
-            for name in ("W1", "W2", "W1")
+            race(name, processes, threads=1, repeats=1, seconds=0.01, close=False)[0].values for name in ("W1", "W2", "W1")
         ]
     finally:
         processes["numpy"].close()
@@ -299,9 +318,7 @@ def test_one_process_serves_several_workloads(small_digits):
 
 @pytest.mark.slow
 def test_everything_is_written(tmp_path, capsys):
-    choices = (
-        "--workloads W1 --threads 1 --peers numpy --repeats 1 --seconds 0.01 --only steps,startup --core-type both"
-    )
+    choices = "--workloads W1 --threads 1 --peers numpy --repeats 1 --seconds 0.01 --only steps,startup --core-type both"
     assert main([*choices.split(), "--out", str(tmp_path)]) == 0
     assert "NumPy, written by hand" in capsys.readouterr().out
     stored = json.loads((tmp_path / "benchmark.json").read_text())
@@ -315,16 +332,7 @@ def test_everything_is_written(tmp_path, capsys):
 def test_libraries_compute_the_same_losses(workload, small_digits):
     """Each library's program is the same mathematics as PyTorch's."""
     pytest.importorskip("torch")
-    names = (
-        "torch",
-        "torch_fused",
-        "torch_foreach",
-        "tinygrad_edu",
-        "tinygrad_edu_recorded",
-        "numpy",
-        "mygrad",
-        "keras",
-    )
+    names = ("torch", "torch_fused", "torch_foreach", "tinygrad_edu", "tinygrad_edu_recorded", "numpy", "mygrad", "keras")
     processes = start_all([name for name in names if installed(all_peers()[name])], 1, small_digits)
     results = race(workload, processes, threads=1, repeats=1, seconds=0.01)
     assert [found.note for found in results if found.failed] == []

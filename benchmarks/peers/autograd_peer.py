@@ -14,6 +14,7 @@ class Autograd(FunctionStyle):
     title = "HIPS autograd"
     requires = "autograd"
     rank = 50
+    uses_openblas = True
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads)

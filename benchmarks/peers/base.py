@@ -23,6 +23,7 @@ class Peer:
     requires: ClassVar[str]
     rank: ClassVar[int] = 50  # place in the tables
     steps_per_call: ClassVar[int] = 1  # n is always a multiple of this
+    uses_openblas: ClassVar[bool] = False  # whether its matrix products are NumPy's
 
     def __init__(self, threads: int) -> None:
         self.threads = threads

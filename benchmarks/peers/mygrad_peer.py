@@ -14,6 +14,7 @@ class MyGrad(FunctionStyle):
     title = "MyGrad"
     requires = "mygrad"
     rank = 40
+    uses_openblas = True
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads)

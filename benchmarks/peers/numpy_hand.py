@@ -21,6 +21,7 @@ class NumpyHand(Peer):
     title = "NumPy, written by hand"
     requires = "numpy"
     rank = 30
+    uses_openblas = True
 
     def facts(self) -> dict[str, str]:
         return {"version": np.__version__}

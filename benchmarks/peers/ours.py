@@ -8,3 +8,4 @@ class Ours(TorchStyle):
     title = "tinygrad_edu"
     requires = "tinygrad_edu"
     rank = 0
+    uses_openblas = True

@@ -15,6 +15,7 @@ class OursRecorded(TorchStyle):
     title = "tinygrad_edu, recorded step"
     requires = "tinygrad_edu"
     rank = 1
+    uses_openblas = True
 
     def scalar(self, workload: Scalar) -> Run:
         raise NotSupported("only training steps are recorded")

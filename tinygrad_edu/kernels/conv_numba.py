@@ -95,7 +95,7 @@ def conv_relu_pool_backward(
         conv_output_hw(x.shape[2:], w.shape[2:], stride, padding, dilation),
     )
     check_conv(x.shape, w.shape, (*y.shape[:2], *out_hw), *settings)
-    g, x, w, y = (_ready(array) for array in (g, x, w, y))
+    g, x, w, y, index = (None if array is None else _ready(array) for array in (g, x, w, y, index))
     if conv_vector.forward_suits(g, w) and (
         not needs[0] or (stride == (1, 1) and conv_vector.input_grad_suits(g, w, *settings[:3]))
     ):

@@ -132,11 +132,19 @@ def _conv_pool(settings: tuple, pool: int) -> Example:
     return lambda draw, n: (*_conv_forward(settings, True)(draw, n), pool)
 
 
-def _conv_pool_backward(settings: tuple, pool: int) -> Example:
+def _conv_pool_backward(settings: tuple, pool: int, *needs: tuple[bool, bool, bool]) -> Example:
     def example(draw: Draw, n: int) -> tuple:
-        x, w, bias, *rest = _conv_pool(settings, pool)(draw, n)
-        y, index = conv_numpy.conv_relu_pool_forward(x, w, bias, *rest)
-        return draw(*y.shape), y, index, conv_numpy.conv_output_hw(x.shape[2:], w.shape[2:], *settings[:3])
+        x, w, bias, *_ = _conv_pool(settings, pool)(draw, n)
+        y, index = conv_numpy.conv_relu_pool_forward(x, w, bias, *settings, pool)
+        return draw(*y.shape), x, w, y, index, *settings, pool, *needs
+
+    return example
+
+
+def _conv_pool_slopes(settings: tuple, pool: int) -> Example:
+    def example(draw: Draw, n: int) -> tuple:
+        g, x, w, y, index, *_ = _conv_pool_backward(settings, pool)(draw, n)
+        return g, y, index, conv_numpy.conv_output_hw(x.shape[2:], w.shape[2:], *settings[:3]), pool
 
     return example
 
@@ -268,7 +276,11 @@ EXAMPLES: dict[str, list[Example]] = {
     "conv2d_input_grad": [_conv_input_grad(settings) for settings in SETTINGS],
     "conv2d_weight_grad": [_conv_weight_grad(settings) for settings in SETTINGS],
     "conv_relu_pool_forward": [_conv_pool(SETTINGS[0], 2), _conv_pool(SETTINGS[1], 1), _conv_pool(SETTINGS[2], 3)],
-    "conv_relu_pool_backward": [_conv_pool_backward(SETTINGS[i], pool) for i, pool in enumerate((2, 1, 3))],
+    "conv_relu_pool_backward": [
+        _conv_pool_backward(SETTINGS[0], 2), _conv_pool_backward(SETTINGS[1], 1), _conv_pool_backward(SETTINGS[2], 3),
+        _conv_pool_backward(SETTINGS[0], 2, (False, True, True)),
+    ],
+    "conv_relu_pool_slopes": [_conv_pool_slopes(SETTINGS[i], pool) for i, pool in enumerate((2, 1, 3))],
     "max_pool2d_forward": [lambda draw, n, w=windows: (images(draw, n, 2), *w) for windows in WINDOWS],
     "max_pool2d_backward": [_max_pool_backward(w, (2, 2) if i == 0 else None) for i, w in enumerate(WINDOWS)],
     "max_pool2d_gather": [_max_pool_gather(windows) for windows in WINDOWS],

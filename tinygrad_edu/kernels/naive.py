@@ -175,9 +175,17 @@ def conv_relu_pool_forward(x, w, bias, stride, padding, dilation, groups, pool):
     return relu(y), index
 
 
-def conv_relu_pool_backward(g, y, index, hw):
-    """Back through relu, then through the pool; the bias was added to every pixel of what comes out."""
+def conv_relu_pool_backward(
+    g, x, w, y, index, stride, padding, dilation, groups, pool, needs=(True, True, True)
+):  # fmt: skip
+    """Back through relu, through the pool, and through the convolution."""
+    d = conv_relu_pool_slopes(g, y, index, conv_output_hw(x.shape[2:], w.shape[2:], stride, padding, dilation), pool)
+    gx = conv2d_input_grad(d, w, x.shape[2:], stride, padding, dilation, groups) if needs[0] else None
+    gw = conv2d_weight_grad(x, d, w.shape[2:], stride, padding, dilation, groups) if needs[1] else None
+    return gx, gw, conv2d_bias_grad(d) if needs[2] else None
+
+
+def conv_relu_pool_slopes(g, y, index, hw, pool):
+    """The gradient of what the convolution gave, before relu and pool."""
     d = relu_grad(g, y)
-    if index is not None:
-        d = max_pool2d_backward(d, index, hw)
-    return d, conv2d_bias_grad(d)
+    return d if index is None else max_pool2d_backward(d, index, hw)

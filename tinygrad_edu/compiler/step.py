@@ -12,7 +12,7 @@ from tinygrad_edu.compiler.recorder import Recorder, finished
 from tinygrad_edu.compiler.replay import MISS, build
 from tinygrad_edu.errors import location, message
 from tinygrad_edu.grad_mode import mode
-from tinygrad_edu.quiet import restore, silence
+from tinygrad_edu.quiet import quietly
 from tinygrad_edu.recorders import RecordingError, changes, recorders
 from tinygrad_edu.registry import observers
 from tinygrad_edu.tensor import Tensor
@@ -27,14 +27,24 @@ class Recorded:
 
     def __init__(self, program: Program, key: Any):
         self.program, self.key = program, key
+        self.why_not = "not recorded twice yet"
         self.confirmed = False
         self.replay: Callable = _never
         self.source = ""
         self.world: dict[str, Any] = {}
 
     def build(self) -> None:
-        """Write the replay, now that a second recording gave the same program."""
-        self.replay, self.source, self.world = build(self.program)
+        """Write the replay, now that a second recording gave the same program: compiled as one if that can be."""
+        from tinygrad_edu.compiler.fusing import fuse
+        from tinygrad_edu.compiler.symbols import NotFusible
+
+        try:
+            self.replay, self.source, self.world = fuse(self.program)
+            self.why_not = ""
+        except NotFusible as reason:
+            replay, self.source, self.world = build(self.program)
+            self.replay = quietly(replay)  # infinities are ordinary results, without warnings
+            self.why_not = str(reason)
         self.confirmed = True
 
     def refresh(self) -> None:
@@ -81,16 +91,12 @@ class RecordedStep:
         if observers or engine.inspectors or recorders:  # somebody wants to see every operation
             return self.function(*args, **kwargs)
         with self._lock:
-            noise = silence()
-            try:
-                if not kwargs and len(args) == self._arity:
-                    answer = self._last(*args)
-                    if answer is not MISS:
-                        return answer
-                tensors, key = signature_of(args, kwargs)
-                answer = self._replay(tensors, key, plain=not kwargs and len(tensors) == len(args))
-            finally:
-                restore(noise)
+            if not kwargs and len(args) == self._arity:
+                answer = self._last(*args)
+                if answer is not MISS:
+                    return answer
+            tensors, key = signature_of(args, kwargs)
+            answer = self._replay(tensors, key, plain=not kwargs and len(tensors) == len(args))
             return self._record(args, kwargs, tensors, key) if answer is MISS else answer
 
     def _replay(self, tensors: list[Tensor], key: Any, plain: bool) -> Any:

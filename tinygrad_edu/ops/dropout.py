@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_edu import random
 from tinygrad_edu.errors import ShapeError, ValueRangeError
 from tinygrad_edu.primitive import composite
-from tinygrad_edu.recorders import again
+from tinygrad_edu.recorders import drawn
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout"]
@@ -49,7 +49,7 @@ def _drop(input: Tensor, p: float, training: bool, inplace: bool, mask_shape: tu
     return input.mul_(mask) if inplace else input * mask
 
 
-@again
+@drawn
 def _mask(p: float, shape: tuple, kind: np.dtype) -> np.ndarray:
     """Draw 0 with probability p and 1 / (1 - p) otherwise."""
     return np.zeros(shape, kind) if p == 1 else random.bernoulli(1.0 - p, shape, kind) / kind.type(1.0 - p)
@@ -103,7 +103,7 @@ def _drop_to_floor(input: Tensor, p: float, training: bool, inplace: bool, mask_
     return input.mul_(mask).add_(floor) if inplace else input * mask + floor
 
 
-@again
+@drawn
 def _floor_mask(p: float, shape: tuple, kind: np.dtype) -> np.ndarray:
     """Draw which elements stay, and return as one array what to multiply by and what to add."""
     if p == 1:

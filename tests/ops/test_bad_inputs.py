@@ -81,7 +81,6 @@ EXPECTED_DIFFERENCES = [
         r"F\.(pad\(f, \('a', 1\)|threshold\(f, 0\.5, 'a'|normalize\(f, p='a')\)|f\.(fill_\('a'|new_full\(\(2,\), 'a')\)",
         "ValueError of Python: text is no number",
     ),
-    (r"F\.interpolate\(image, 4, mode='cubic'\)", "ValueError for an unknown mode, as other functions have it"),
     (
         r"F\.(rrelu\(f, 0\.5, 0\.1|scaled_dot_product_attention\(c, c, c, dropout_p=1\.5)\)",
         "ValueError, as in the layers nn.RReLU and nn.Dropout",

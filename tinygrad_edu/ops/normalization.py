@@ -332,6 +332,8 @@ def group_norm(
     ------
     RuntimeError
         If the number of channels is not a multiple of `num_groups`.
+    ValueError
+        If every group has one value only (E112).
 
     References
     ----------
@@ -344,6 +346,9 @@ def group_norm(
             f"group_norm: Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(shape)} and num_groups={num_groups}."
         )
+    if input.numel() == num_groups:  # one sample, one channel a group, one pixel
+        facts = f"Expected more than 1 value per channel when training, got input size {shape} in {num_groups} groups."
+        raise ValueRangeError(message("E112", "group_norm", facts, "fewer groups: each value would be its own mean."))
     return group_standardize(input, weight, bias, num_groups, eps, Workspace())
 
 

@@ -15,6 +15,7 @@ from tinygrad_edu.tensor import Tensor, wrap
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 _SPATIAL = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
+_MODES = ("nearest", "nearest-exact", *_SPATIAL, "area")
 
 
 @composite(method=False)
@@ -42,13 +43,19 @@ def interpolate(
 
     Raises
     ------
+    NotImplementedError
+        For an unknown mode, or one for another number of dimensions.
     ValueError
-        For an unknown mode or contradicting arguments.
+        For contradicting arguments.
+    RuntimeError
+        If nothing would be left.
     """
     if antialias:
         raise NotImplementedError("interpolate: antialias=True is not supported. Fix: blur first with avg_pool2d.")
     spatial = input.ndim - 2
     sizes, scales = _target(input, size, scale_factor, bool(recompute_scale_factor), spatial)
+    if mode not in _MODES:
+        raise NotImplementedError(f"interpolate: unknown mode {mode!r}. Fix: one of {', '.join(map(repr, _MODES))}.")
     if mode in _SPATIAL:
         if _SPATIAL[mode] != spatial:
             facts = (
@@ -61,6 +68,11 @@ def interpolate(
         )
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[spatial - 1](input, sizes)
+    if min(*sizes, *input.shape[2:]) < 1:
+        raise RuntimeError(
+            f"interpolate: Input and output sizes should be greater than 0, but got input {tuple(input.shape[2:])} and output "
+            f"{tuple(sizes)}. Fix: a larger scale_factor or size."
+        )
     for dim, (count, scale) in enumerate(zip(sizes, scales, strict=True), 2):
         input = _resize(input, dim, count, scale, mode, bool(align_corners))
     return input

@@ -33,7 +33,8 @@ def batch_norm_forward(
     .. [1] S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015, arXiv:1502.03167.
     """
     axes, column = _layout(x)
-    mean, var = x.mean(axes), x.var(axes)
+    # Down a column NumPy adds one number after the other: in float32 a large batch would lose digits.
+    mean, var = (statistic(axes, dtype=np.float64).astype(x.dtype) for statistic in (x.mean, x.var))
     rstd = (1 / np.sqrt(var + eps)).astype(x.dtype)
     y = (x - mean.reshape(column)) * (rstd if weight is None else rstd * weight).reshape(column)
     return (y if bias is None else y + bias.reshape(column)), mean, var, rstd

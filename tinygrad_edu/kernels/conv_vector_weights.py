@@ -21,8 +21,10 @@ from tinygrad_edu.kernels.vector import (
     transpose,
 )
 
-FEW_PIXELS = 1 << 12  # images smaller than this (in numbers) are convolved with their gradients several at a time
-TOGETHER = 8  # namely this many
+FEW_PIXELS = (
+    1 << 12
+)  # groups of channels smaller than this (in numbers) are convolved with their gradients several at a time
+TOGETHER = 2  # namely this many
 
 
 def weight_grad(
@@ -48,7 +50,7 @@ def weight_grad_of(
     cg, each, area = channels // groups, oc // groups, out_hw[0] * out_hw[1]
     plan = make_plan(cg, groups, tuple(hw), kernel, stride, padding, dilation)
     depth, size, panels = cg * kernel[0] * kernel[1], channels * plan.plane, -(-each // PANEL)
-    few = groups == 1 and size <= FEW_PIXELS and use_of_lanes(each, PANEL) * use_of_lanes(depth, LOOSE_ROWS) < 0.6
+    few = size <= groups * FEW_PIXELS and use_of_lanes(each, PANEL) * use_of_lanes(depth, LOOSE_ROWS) < 0.6
     parts = scratch("parts", count * groups * panels * depth * PANEL)
     parts = parts.reshape(count, groups * panels, depth, PANEL)
 
@@ -58,7 +60,7 @@ def weight_grad_of(
         work[:] = 0
         if few:
             rows = np.arange(oc + DOT_ROWS).clip(max=oc - 1) * (4 * area)
-            _weight_grad_dots(x, g, parts[i], work, rows, plan, size)
+            _weight_grad_dots(x, g, parts[i], work, rows, plan, groups)
         else:
             slopes = scratch("slopes", min(BLOCK, plan.images * area) * PANEL)
             _weight_grad(x, g, parts[i], work, slopes, plan, groups)
@@ -128,10 +130,10 @@ def _add_parts(parts, gw, groups):
 
 
 @compiled()
-def _weight_grad_dots(x, g, part, work, rows, plan, size):
-    """The same sums for small images with few channels (first layers): vectors of pixels, several images at a time."""
-    depth, oc, vectors = part.shape[1], g.shape[1], plan.vectors
-    pixels = g.shape[2] * g.shape[3]
+def _weight_grad_dots(x, g, part, work, rows, plan, groups):
+    """The same sums for few channels and small images (first layers): vectors of pixels, several images at a time."""
+    depth, oc, vectors, size = part.shape[1], g.shape[1], plan.vectors, x.shape[1] * plan.plane
+    pixels, each, panels = g.shape[2] * g.shape[3], oc // groups, part.shape[0] // groups
     part[:] = 0
     for first in range(0, x.shape[0], TOGETHER):
         pictures = min(TOGETHER, x.shape[0] - first)
@@ -139,16 +141,18 @@ def _weight_grad_dots(x, g, part, work, rows, plan, size):
             spread(x[first + n], work[n * size : (n + 1) * size], plan.layout, plan.plane)
         slopes = g.ctypes.data + 4 * first * oc * pixels
         for panel in range(part.shape[0]):
-            end = min(oc, (panel + 1) * PANEL)
-            for o in range(panel * PANEL, end, DOT_ROWS):
+            group = panel // panels
+            start = group * each + panel % panels * PANEL
+            end = min((group + 1) * each, start + PANEL)
+            image = work.ctypes.data + 4 * group * (size // groups)
+            for o in range(start, end, DOT_ROWS):
                 for k in range(0, depth, DOT_COLUMNS):
-                    out = part.ctypes.data + 4 * ((panel * depth + k) * PANEL + o - panel * PANEL)
+                    out = part.ctypes.data + 4 * ((panel * depth + k) * PANEL + o - start)
                     place = (
                         pictures, vectors.shape[0], out, 4, 4 * PANEL, min(DOT_ROWS, end - o), min(DOT_COLUMNS, depth - k)
                     )  # fmt: skip
                     channels, weights = rows.ctypes.data + 8 * o, plan.window.ctypes.data + 8 * k
-                    pixel_vectors = vectors.ctypes.data
                     factors = (
-                        slopes, channels, 4 * oc * pixels, work.ctypes.data, weights, 4 * size, pixel_vectors
+                        slopes, channels, 4 * oc * pixels, image, weights, 4 * size, vectors.ctypes.data
                     )  # fmt: skip
                     dot_tile(place, factors)

@@ -7,6 +7,11 @@ import numpy as np
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.pool_numpy import Pair, pool_output_hw, window_sizes
+from tinygrad_edu.kernels.pool_vector import pool_planes, unpool_planes
+from tinygrad_edu.kernels.threads import chunks, run_chunks
+from tinygrad_edu.kernels.vector import usable
+
+WORK = 30.0  # multiply-adds that take as long as a pixel of a window
 
 
 def max_pool2d_forward(x, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool):
@@ -14,18 +19,37 @@ def max_pool2d_forward(x, kernel: Pair, stride: Pair, padding: Pair, dilation: P
     oh, ow = pool_output_hw((h, w), kernel, stride, padding, dilation, ceil_mode)
     planes = np.ascontiguousarray(x).reshape(n * c, h, w)
     y, index = empty((n * c, oh, ow), x.dtype), empty((n * c, oh, ow), np.int32)
-    if kernel == stride == (2, 2) and padding == (0, 0) and dilation == (1, 1) and not ceil_mode:
-        _max_of_four(planes, y, index)
-    else:
-        _max_of_window(planes, y, index, *kernel, *stride, *padding, *dilation)
+    plain = kernel == stride == (2, 2) and padding == (0, 0) and dilation == (1, 1) and not ceil_mode
+
+    def task(i: int, start: int, stop: int) -> None:
+        piece = planes[start:stop], y[start:stop], index[start:stop]
+        if plain and x.dtype == np.float32 and usable():
+            pool_planes(*piece, 2, False)
+        elif plain:
+            _max_of_four(*piece)
+        else:
+            _max_of_window(*piece, *kernel, *stride, *padding, *dilation)
+
+    run_chunks(task, chunks(n * c, WORK * y.size * kernel[0] * kernel[1]))
     return y.reshape(n, c, oh, ow), index.reshape(n, c, oh, ow)
 
 
 def max_pool2d_backward(g, index, input_hw: Pair, tile: Pair | None = None) -> np.ndarray:
-    n, c = g.shape[:2]
-    gx = empty((n * c, input_hw[0] * input_hw[1]), g.dtype)
-    _scatter(_planes(g), _planes(index), gx, tile is not None)
-    return gx.reshape(n, c, *input_hw)
+    (n, c), (h, w) = g.shape[:2], input_hw
+    gx, planes, places = empty((n * c, h, w), g.dtype), _planes(g), _planes(index)
+    if tile == (2, 2) and g.dtype == np.float32 and usable():
+
+        def task(i: int, start: int, stop: int) -> None:
+            piece = planes[start:stop].reshape(-1, *g.shape[2:])
+            unpool_planes(piece, piece, places[start:stop].reshape(piece.shape), gx[start:stop], 2, False)
+
+    else:
+
+        def task(i: int, start: int, stop: int) -> None:
+            _scatter(planes[start:stop], places[start:stop], gx[start:stop].reshape(-1, h * w), tile is not None)
+
+    run_chunks(task, chunks(n * c, WORK * gx.size))
+    return gx.reshape(n, c, h, w)
 
 
 def max_pool2d_gather(x, index) -> np.ndarray:

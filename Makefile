@@ -11,11 +11,12 @@ ifneq ($(or $(TINYGRAD_EDU_DATA),$(wildcard ../shared/data)),)
 export TINYGRAD_EDU_DATA := $(abspath $(or $(TINYGRAD_EDU_DATA),$(wildcard ../shared/data)))
 endif
 
-.PHONY: demo test quick bench bench-peers lint format docs clean help
+.PHONY: demo test quick test-without-numba bench bench-peers lint format docs clean help
 
 help:
 	@echo "make demo    train the CNN on handwritten digits, draw its graph and learning curve into out/"
 	@echo "make test    the whole test suite          make quick   its quick part"
+	@echo "make test-without-numba   the same suite on the NumPy kernels, as where Numba cannot compile"
 	@echo "make bench   speed beside other libraries  make lint    ruff and mypy"
 	@echo "make bench-peers   install the other libraries for it, in an environment of their own"
 	@echo "make docs    API pages into out/docs       make clean   remove what was made"
@@ -50,6 +51,9 @@ demo: $(READY)
 
 test: $(VENV)/.ready-oracle
 	$(RUN) pytest
+
+test-without-numba: $(VENV)/.ready-oracle
+	NUMBA_DISABLE_JIT=1 $(RUN) pytest
 
 quick: $(VENV)/.ready-dev
 	$(RUN) pytest -m "not slow" -x -q tests/test_engine.py tests/test_nano.py tests/kernels tests/nn tests/optim tests/datasets

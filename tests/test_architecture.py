@@ -50,6 +50,8 @@ def modules() -> list[tuple[str, Path]]:
             relative = path.relative_to(folder).with_suffix("")
             if package == "tinygrad_edu" and relative.parts[0] in ("nn", "optim", "datasets"):
                 continue
+            if "__pycache__" in relative.parts:  # steps that were written and compiled for somebody's network
+                continue
             parts = [p for p in relative.parts if p != "__init__"]
             found.append((".".join([package, *parts]), path))
     return found

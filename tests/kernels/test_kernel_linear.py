@@ -115,7 +115,9 @@ def test_nan_and_inf_survive(sizes, act, bad):
 
 
 @pytest.mark.parametrize("act", [NONE, RELU, TANH])
-@pytest.mark.parametrize("sizes", [(20, 784, 30), (500, 784, 30), (128, 300, 70), (400, 2, 10), (129, 600, 130)])
+@pytest.mark.parametrize(
+    "sizes", [(20, 784, 30), (500, 784, 30), (128, 300, 70), (400, 2, 10), (129, 600, 130), (33, 300, 300)]
+)
 def test_the_same_bits_on_any_number_of_threads(sizes, act, monkeypatch):
     monkeypatch.setattr(threads, "PARALLEL_FLOPS", 1e6)
     x, w, b, g = layer(7, *sizes)

@@ -29,6 +29,7 @@ ROWS = 10 if LANES == 16 else 6  # two accumulators a row: AVX-512 has 32 regist
 FEW = 4 if LANES == 16 else 2
 DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (3, 3)
 PANEL = 2 * LANES
+TURNING = 13  # multiply-adds in the time that it takes to transpose one number
 DEPTH = 256  # rows of the right factor that stay in the first-level cache, 32 KB a panel
 
 
@@ -48,7 +49,8 @@ def _room(context):
     """The address of room for a panel on the stack, at a multiple of 64: no vector of it is spread over two cache lines."""
 
     def generate(context, builder, signature, args):
-        room = cgutils.alloca_once(builder, ir.ArrayType(FLOAT, DEPTH * PANEL))
+        with builder.goto_entry_block():  # by hand: Numba's own helper would fill it with zeros every time
+            room = builder.alloca(ir.ArrayType(FLOAT, DEPTH * PANEL))
         room.align = 64
         return builder.ptrtoint(room, INT)
 
@@ -59,7 +61,7 @@ def _tile(rows: int, vectors: int, chains: int = 1):
     """Make C[i, v] = start[i, v] + sum over k of A(i, k) B(k, v), for i < rows and v < vectors.
 
     A(i, k) is at a + i a_row + k a_depth, the vectors B(k, .) at b + k b_depth; `start` (0: zeros) has rows start_row
-    apart: 0 for a bias, those of C to add to what C holds. Only the last vector may be incomplete, of `lanes` numbers.
+    apart: 0 for a bias or for none, those of C to add to what C holds. Only the last vector may be incomplete, of `lanes` numbers.
 
     A multiply-add waits for the one before it that wrote to the same register, some four cycles, while the processor
     could begin eight. Tiles of one row therefore keep several sums, `chains`, each over every so many k.
@@ -217,22 +219,47 @@ panel = _once(_panel, 12)
 
 
 @compiled()
+def _turn(source, source_row, target, target_row, rows, columns):
+    """target[j, i] = source[i, j] for i < rows and j < columns."""
+    for i in range(0, rows, LANES):
+        for j in range(0, columns, LANES):
+            transpose_tile(
+                source + i * source_row + 4 * j, source_row, target + j * target_row + 4 * i, target_row,
+                min(LANES, rows - i), min(LANES, columns - j),
+            )  # fmt: skip
+
+
+turn = _once(_turn, 6)
+
+
+@compiled()
 def _by_panels(rows, depth, columns, a, w, c, bias):
     """Panel by panel: W's rows become columns of a work array, then all rows of A pass over it."""
-    work = _room()
+    work, step = _room(), 4 * depth
     for j in range(0, columns, PANEL):
         lanes = min(PANEL, columns - j)
         start, start_row = (bias + 4 * j if bias != 0 else NOTHING), NOTHING
         for k in range(0, max(depth, 1), DEPTH):
             many = min(DEPTH, depth - k)
-            for n in range(0, lanes, LANES):
-                for m in range(0, many, LANES):
-                    transpose_tile(
-                        w + 4 * ((j + n) * depth + k + m), 4 * depth, work + 4 * (m * PANEL + n), 4 * PANEL,
-                        min(LANES, lanes - n), min(LANES, many - m),
-                    )  # fmt: skip
-            panel(rows, many, a + 4 * k, 4 * depth, 4, work, 4 * PANEL, c + 4 * j, 4 * columns, start, start_row, lanes)
+            turn(w + j * step + 4 * k, step, work, 4 * PANEL, lanes, many)
+            panel(rows, many, a + 4 * k, step, 4, work, 4 * PANEL, c + 4 * j, 4 * columns, start, start_row, lanes)
             start, start_row = c + 4 * j, 4 * columns
+
+
+@compiled()
+def _around(rows, depth, columns, a, w, c):
+    """(W A^T)^T, for an A that has fewer rows to turn than W: A's are columns of a work array, the result is turned back."""
+    work, result, step, row = _room(), _room(), 4 * depth, 4 * PANEL
+    for i in range(0, rows, PANEL):
+        lanes = min(PANEL, rows - i)
+        for j in range(0, columns, DEPTH):
+            here, start, start_row = min(DEPTH, columns - j), NOTHING, NOTHING
+            for k in range(0, max(depth, 1), DEPTH):
+                many = min(DEPTH, depth - k)
+                turn(a + i * step + 4 * k, step, work, row, lanes, many)
+                panel(here, many, w + j * step + 4 * k, step, 4, work, row, result, row, start, start_row, lanes)
+                start, start_row = result, row
+            turn(result, row, c + 4 * (i * columns + j), 4 * columns, here, lanes)
 
 
 @compiled()
@@ -246,7 +273,7 @@ def _dots(rows, depth, columns, a, w, c, bias):
             )  # fmt: skip
 
 
-by_panels, dots = _once(_by_panels, 7), _once(_dots, 7)
+by_panels, around, dots = _once(_by_panels, 7), _once(_around, 6), _once(_dots, 7)
 
 
 @compiled()
@@ -274,8 +301,22 @@ def affine(x, w, b, out):
         linear_loops.neuron(x, w, b, out)
     elif depth >= 4 * LANES and (columns <= PANEL or rows <= 2 * DOT_ROWS):
         dots(rows, depth, columns, address(x), address(w), address(out), bias)
+    elif _better_around(rows, depth, columns):
+        around(rows, depth, columns, address(x), address(w), address(out))
+        if b.size:
+            for i in range(rows):
+                for j in range(columns):
+                    out[i, j] += b[j]
     else:
         by_panels(rows, depth, columns, address(x), address(w), address(out), bias)
+
+
+@compiled()
+def _better_around(rows, depth, columns):
+    """Compare the lanes at work, and the numbers to be turned, each of which costs as much as TURNING lanes."""
+    row_lanes, column_lanes = (rows + LANES - 1) & -LANES, (columns + LANES - 1) & -LANES
+    panels = (rows + TURNING) * column_lanes * depth
+    return columns * row_lanes * depth + TURNING * row_lanes * (depth + columns) < panels
 
 
 @compiled()

@@ -36,12 +36,19 @@ def target_table(results: list[Result], threads: int) -> str:
             continue
         rival = ratios.get((workload, RIVAL, threads))
         recorded = ratios.get((workload, RECORDED, threads))
-        against = [f"{number(ours / rival)}x", mark(ours > rival)] if rival else ["", ""]
+        against = [cell for mine in (ours, recorded) for cell in passing(mine, rival)]
         rows.append(
             [workload, *compare(DYNAMIC[workload], ours), *compare(STEP_RECORDED.get(workload), recorded), *against]
         )
     header = ["times PyTorch eager's speed", "target", "measured", "", "recorded: target", "measured", ""]
-    return table([*header, "times JAX jit's speed", ""], rows) if rows else ""
+    return table([*header, "times JAX jit's speed", "", "recorded", ""], rows) if rows else ""
+
+
+def passing(measured: float | None, rival: float | None) -> list[str]:
+    """Two cells: how many times the rival's speed, and the mark."""
+    if measured is None or rival is None:
+        return ["", ""]
+    return [f"{number(measured / rival)}x", mark(measured > rival)]
 
 
 def compare(target: float | None, measured: float | None) -> list[str]:

@@ -70,9 +70,15 @@ def test_the_store_is_bounded(monkeypatch):
     monkeypatch.setattr(buffers, "KEPT", 4_000_000)
     for size in range(300_000, 340_000, 1000):
         kernels.empty((size,), np.float32)
-        assert sum(owner.nbytes for owners in buffers._store().values() for owner in owners) <= 4_000_000
+        assert sum(owner.nbytes for owners, _ in buffers._store().values() for owner in owners) <= 4_000_000
     huge = kernels.empty((2_000_000,), np.float32)
     huge[:] = 1
+
+
+def test_large_arrays_and_work_arrays_start_with_a_cache_line():
+    arrays = [kernels.empty((size,), np.float32) for size in (50_000, 50_001, 1_234_567)]
+    for array in [*arrays, buffers.scratch("lines", 1001), buffers.scratch("lines", 1001, np.int64)]:
+        assert address(array) % 64 == 0
 
 
 def test_small_and_empty_arrays_are_plain():

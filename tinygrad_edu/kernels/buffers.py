@@ -14,6 +14,7 @@ import threading
 import numpy as np
 
 LARGE = 1 << 17  # bytes; smaller arrays come from the allocator's own store, which is quick
+LINE = 64  # bytes of a cache line
 KEPT = 1 << 28  # bytes that a thread keeps at most
 
 _local = threading.local()  # every thread has its own store, so none needs a lock
@@ -41,20 +42,30 @@ def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
-    owners = _store().setdefault(size, [])
+    owners, starts = _store().setdefault(size, ([], []))
     for i in range(len(owners)):
         if sys.getrefcount(owners[i]) == _ALONE:
-            return np.ndarray(shape, dtype, owners[i])
-    owner = np.empty(size, np.uint8)
-    _local.kept += size
+            return np.ndarray(shape, dtype, owners[i], starts[i])
+    owner, start = _room(size)
+    _local.kept += owner.nbytes
     if _local.kept > KEPT:  # another network, or ever new sizes: begin anew; what is in use stays with its users
         _local.store, _local.kept = {}, 0
-    elif size <= KEPT:
+    elif owner.nbytes <= KEPT:
         owners.append(owner)
-    return np.ndarray(shape, dtype, owner)
+        starts.append(start)
+    return np.ndarray(shape, dtype, owner, start)
 
 
-def _store() -> dict[int, list[np.ndarray]]:
+def _room(size: int) -> tuple[np.ndarray, int]:
+    """Memory for `size` bytes and where in it they start: at a multiple of 64 bytes, a cache line.
+
+    A vector that is loaded from there is never spread over two lines, which would take twice as long.
+    """
+    room = np.empty(size + LINE, np.uint8)
+    return room, -room.ctypes.data % LINE
+
+
+def _store() -> dict[int, tuple[list[np.ndarray], list[int]]]:
     store = getattr(_local, "store", None)
     if store is None:
         store = _local.store = {}
@@ -63,16 +74,13 @@ def _store() -> dict[int, list[np.ndarray]]:
 
 
 def scratch(name: str, size: int, dtype=np.float32) -> np.ndarray:
-    """A work array of `size` elements that this thread keeps from call to call; its content is arbitrary.
-
-    It starts at a multiple of 64 bytes, a cache line, so that an aligned vector is never spread over two lines.
-    """
+    """A work array of `size` elements that this thread keeps from call to call; its content is arbitrary."""
     _store()
     kept = _local.scratch
     key = (name, dtype)
     array = kept.get(key)
     if array is None or array.size < size:
-        room = np.zeros(size * np.dtype(dtype).itemsize + 64, np.uint8)
-        skip = -room.ctypes.data % 64
-        array = kept[key] = room[skip : skip + size * np.dtype(dtype).itemsize].view(dtype)
+        room, start = _room(size * np.dtype(dtype).itemsize)
+        array = kept[key] = np.ndarray((size,), dtype, room, start)
+        array[:] = 0  # numbers that are never used should at least not be slow ones
     return array[:size]

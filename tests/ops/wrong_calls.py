@@ -164,6 +164,8 @@ BY_HAND: dict[str, list[str]] = {
         "F.cross_entropy(f, labels)", "F.cross_entropy(f, ids)", "F.cross_entropy(f, far[:2])", "F.cross_entropy(f, below[:2])",
         "F.cross_entropy(f, v[:2])", "F.cross_entropy(f, labels.float())", "F.cross_entropy(f, wide)", "F.cross_entropy(f, g)",
         "F.cross_entropy(f, f.double())", "F.cross_entropy(f, i)",
+        "F.cross_entropy(f, p, ignore_index=0)", "F.cross_entropy(f, p, ignore_index=-3)",
+        "F.multi_margin_loss(s, zero)", "F.multi_margin_loss(s, zero + 1)",
         "F.cross_entropy(f, labels.int())", "F.cross_entropy(f, labels.byte())", "F.nll_loss(f, labels.int())",
         "F.cross_entropy(f, labels.unsqueeze(1))", "F.cross_entropy(f, labels, w)", "F.cross_entropy(f, labels, d[0])",
         "F.cross_entropy(f, labels, reduction='avg')", "F.cross_entropy(f, labels, label_smoothing=1.5)",

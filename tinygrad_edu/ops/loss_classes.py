@@ -198,7 +198,12 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     dim = 0 if x.ndim == 1 else 1
-    if t.dtype.kind == "f" and t.shape == x.shape:
+    if t.dtype.kind == "f" and t.shape == x.shape and x.ndim:
+        if ignore_index >= 0:
+            raise RuntimeError(
+                f"cross_entropy: ignore_index is not supported for floating point target, got {ignore_index}. Fix: leave it out, "
+                "and give rows that count nothing the probability 0 everywhere."
+            )
         return _against_probabilities(input, target, weight, reduction, label_smoothing, dim)
     explain_target("cross_entropy", input, target)
     logs = log_softmax(input, dim)

@@ -14,7 +14,7 @@ from tinygrad_edu.ops.loss_base import expect_tensors, reduced, reduction_of
 from tinygrad_edu.ops.loss_classes import check_classes, class_pick
 from tinygrad_edu.ops.reduction import mean_along, sum_along
 from tinygrad_edu.ops.rounding import clamp_min, minimum
-from tinygrad_edu.ops.shape import unsqueeze
+from tinygrad_edu.ops.shape import reshape_to, unsqueeze
 from tinygrad_edu.primitive import composite
 from tinygrad_edu.tensor import Tensor, wrap
 
@@ -196,7 +196,7 @@ def multi_margin_loss(
     expect_tensors(op, input=input, target=target)
     if p not in (1, 2):
         raise ValueRangeError(f"{op}: only p == 1 and p == 2 supported, got {p}")
-    batch = input if input.ndim == 2 else unsqueeze(input, 0)
+    batch = input if input.ndim == 2 else reshape_to(input, (1, input.numel()))
     ids = np.asarray(target._data).reshape(-1)
     classes = batch.shape[1]
     check_classes(op, ids, classes, -100)

@@ -21,6 +21,7 @@ from tinygrad_edu.kernels import (
     recurrent_numpy,
 )
 
+Pair = tuple[int, int]
 Example = Callable[["Draw", int], tuple]
 
 
@@ -53,7 +54,8 @@ def images(draw: Draw, n: int, channels: int) -> np.ndarray:
 
 
 # ---- convolution and pooling ------------------------------------------------------------------------------------------------
-SETTINGS = [  # stride, padding, dilation, groups
+Settings = tuple[Pair, Pair, Pair, int]
+SETTINGS: list[Settings] = [  # stride, padding, dilation, groups
     ((1, 1), (0, 0), (1, 1), 1), ((1, 1), (1, 1), (1, 1), 1), ((2, 2), (1, 1), (1, 1), 1), ((2, 1), (0, 2), (1, 2), 1),
     ((1, 1), (1, 0), (2, 1), 2), ((1, 1), (3, 3), (1, 1), 1),
 ]  # fmt: skip
@@ -98,6 +100,10 @@ WINDOWS = [  # kernel, stride, padding, dilation, ceil_mode
 ]  # fmt: skip
 
 
+def _pooled(settings: tuple) -> Example:
+    return lambda draw, n: (images(draw, n, 2), *settings)
+
+
 def _max_pool_backward(windows: tuple, tile: tuple | None) -> Example:
     def example(draw: Draw, n: int) -> tuple:
         x = images(draw, n, 2)
@@ -128,11 +134,11 @@ def _avg_pool_backward(settings: tuple) -> Example:
     return example
 
 
-def _conv_pool(settings: tuple, pool: int) -> Example:
+def _conv_pool(settings: Settings, pool: int) -> Example:
     return lambda draw, n: (*_conv_forward(settings, True)(draw, n), pool)
 
 
-def _conv_pool_backward(settings: tuple, pool: int, *needs: tuple[bool, bool, bool]) -> Example:
+def _conv_pool_backward(settings: Settings, pool: int, *needs: tuple[bool, bool, bool]) -> Example:
     def example(draw: Draw, n: int) -> tuple:
         x, w, bias, *_ = _conv_pool(settings, pool)(draw, n)
         y, index = conv_numpy.conv_relu_pool_forward(x, w, bias, *settings, pool)
@@ -141,7 +147,7 @@ def _conv_pool_backward(settings: tuple, pool: int, *needs: tuple[bool, bool, bo
     return example
 
 
-def _conv_pool_slopes(settings: tuple, pool: int) -> Example:
+def _conv_pool_slopes(settings: Settings, pool: int) -> Example:
     def example(draw: Draw, n: int) -> tuple:
         g, x, w, y, index, *_ = _conv_pool_backward(settings, pool)(draw, n)
         return g, y, index, conv_numpy.conv_output_hw(x.shape[2:], w.shape[2:], *settings[:3]), pool
@@ -281,10 +287,10 @@ EXAMPLES: dict[str, list[Example]] = {
         _conv_pool_backward(SETTINGS[0], 2, (False, True, True)),
     ],
     "conv_relu_pool_slopes": [_conv_pool_slopes(SETTINGS[i], pool) for i, pool in enumerate((2, 1, 3))],
-    "max_pool2d_forward": [lambda draw, n, w=windows: (images(draw, n, 2), *w) for windows in WINDOWS],
+    "max_pool2d_forward": [_pooled(windows) for windows in WINDOWS],
     "max_pool2d_backward": [_max_pool_backward(w, (2, 2) if i == 0 else None) for i, w in enumerate(WINDOWS)],
     "max_pool2d_gather": [_max_pool_gather(windows) for windows in WINDOWS],
-    "avg_pool2d_forward": [lambda draw, n, s=settings: (images(draw, n, 2), *s) for settings in AVERAGES],
+    "avg_pool2d_forward": [_pooled(settings) for settings in AVERAGES],
     "avg_pool2d_backward": [_avg_pool_backward(settings) for settings in AVERAGES],
     "matmul": [
         lambda draw, n: (draw(n, 2 * n + 1), draw(2 * n + 1, n + 3)),

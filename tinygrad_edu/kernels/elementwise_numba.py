@@ -55,7 +55,8 @@ def activate_into(x, out, act):
     elif act == TANH:
         _tanh(source, result)
     else:
-        result[:] = source
+        for i in range(source.size):
+            result[i] = source[i]
 
 
 @compiled()
@@ -83,7 +84,8 @@ def activate_grad_into(g, out, gx, act):
     elif act == TANH:
         _tanh_grad(slope, y, result)
     else:
-        result[:] = slope
+        for i in range(slope.size):
+            result[i] = slope[i]
 
 
 @compiled()

@@ -59,9 +59,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     Examples
     --------
     >>> import tinygrad_edu as tg
-    >>> softmax = tg.nn.AdaptiveLogSoftmaxWithLoss(8, 1000, cutoffs=[10, 100])
-    >>> output, loss = softmax(tg.randn(4, 8), tg.tensor([3, 999, 50, 0]))
-    >>> tuple(output.shape), tuple(softmax.log_prob(tg.randn(4, 8)).shape)
+    >>> softmax = tg.nn.AdaptiveLogSoftmaxWithLoss(32, 1000, cutoffs=[10, 100])
+    >>> output, loss = softmax(tg.randn(4, 32), tg.tensor([3, 999, 50, 0]))
+    >>> tuple(output.shape), tuple(softmax.log_prob(tg.randn(4, 32)).shape)
     ((4,), (4, 1000))
     """
 

@@ -21,6 +21,8 @@ from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["cross_entropy", "nll_loss"]
 
+INT64 = np.dtype(np.int64)
+
 
 # ---- the element of the right class -----------------------------------------------------------------------------------------
 @primitive(method=False)
@@ -220,8 +222,7 @@ def _is_plain(x, t, ignore_index: int) -> bool:
         x.ndim == 2
         and t.ndim == 1
         and len(t) == len(x)
-        and t.dtype.kind == "i"
-        and t.dtype.itemsize == 8
+        and t.dtype == INT64
         and x.dtype.kind == "f"
         and not 0 <= ignore_index < x.shape[1]
     )

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from benchmarks.harness import Result
 from benchmarks.peers import all_peers
-from benchmarks.tables import BASE, OURS, speedups
+from benchmarks.tables import BASE, OURS, RECORDED, speedups
 from benchmarks.workloads import WORKLOADS
 
 COLOURS = ("#e66100", "#5d8aa8", "#7a7a7a", "#8f6bb3", "#3c9d6a", "#b08d3c", "#c05b7d", "#4f4f4f")
-MARKERS = "sD^vPXd<"
+MARKERS = "s^vPXd<"  # one fewer than colours, so that no pair comes twice
 
 
 def draw(results: list[Result], threads: int, path: Path) -> bool:
@@ -25,11 +25,11 @@ def draw(results: list[Result], threads: int, path: Path) -> bool:
     present = [peer for peer in all_peers() if any(other == peer for _, other in ratios)]
     for index, peer in enumerate(present):
         points = [(ratios[workload, peer], row) for row, workload in enumerate(workloads) if (workload, peer) in ratios]
-        ours = peer == OURS
+        ours = peer in (OURS, RECORDED)
         axes.scatter(
             *zip(*points, strict=True),
             s=110 if ours else 45,
-            marker="o" if ours else MARKERS[index % len(MARKERS)],
+            marker={OURS: "o", RECORDED: "D"}[peer] if ours else MARKERS[index % len(MARKERS)],
             color="#d00000" if ours else COLOURS[index % len(COLOURS)],
             label=all_peers()[peer].title,
             zorder=4 if ours else 3,

@@ -81,7 +81,13 @@ def draw_scaling(results: list[Result], path: Path) -> bool:
         axes = figure.add_subplot(rows, 2, index + 1)
         for peer in PEERS:
             plot(axes, curve, kind, points(results, curve, peer), peer)
+        if kind == "memory" or curve.per_unit:
+            axes.set_ylim(bottom=0)  # after all lines are in: it ends the automatic choice of the range
+        else:
+            axes.set_yscale("log")
         axes.set_xscale("log")
+        axes.set_xticks(curve.sizes, [f"{size:,}" for size in curve.sizes], fontsize=8)
+        axes.minorticks_off()
         axes.set_title(curve.title, fontsize=9)
         axes.grid(which="major", color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
@@ -103,7 +109,4 @@ def plot(axes, curve: Curve, kind: str, found: list[tuple[int, Result]], peer: s
     else:
         values = [result.us for _, result in found]
         axes.set_ylabel("µs a step")
-        axes.set_yscale("log")
     axes.plot(sizes, values, marker="o", markersize=4, color=COLOURS[peer], label=title(peer))
-    if kind == "memory" or curve.per_unit:
-        axes.set_ylim(bottom=0)

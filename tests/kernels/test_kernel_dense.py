@@ -146,12 +146,33 @@ def test_softmax_and_its_logarithm(rows, classes, dtype, seed, poison):
 
 
 def test_softmax_of_many_rows_and_of_very_long_ones():
-    for shape in ((1000, 10), (300, 33), (3, 5000)):  # several blocks, the last one shorter
+    for shape in ((1000, 10), (300, 33), (3, 5000), (70, 256), (9, 48)):  # several blocks, the last one shorter
         x, g = 5 * normal(1, *shape), normal(2, *shape)
         for name in ("softmax", "log_softmax"):
             y = getattr(loss_numpy, name)(x)
             close(getattr(kernels, name)(x), y, shape[1])
             close(getattr(kernels, f"{name}_grad")(g, y), getattr(loss_numpy, f"{name}_grad")(g, y), shape[1])
+
+
+@pytest.mark.parametrize("shape", [(1000, 10), (301, 33), (67, 256), (5, 2001)])
+def test_softmax_on_any_number_of_threads(shape, monkeypatch):
+    monkeypatch.setattr(threads, "PARALLEL_FLOPS", 1e5)
+    x, g = 5 * normal(1, *shape), normal(2, *shape)
+    before, results = kernels.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            kernels.set_num_threads(count)
+            y, log = kernels.softmax(x), kernels.log_softmax(x)
+            results.append((y, log, kernels.softmax_grad(g, y), kernels.log_softmax_grad(g, log)))
+    finally:
+        kernels.set_num_threads(before)
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+    y, log = loss_numpy.softmax(x), loss_numpy.log_softmax(x)
+    twins = (y, log, loss_numpy.softmax_grad(g, y), loss_numpy.log_softmax_grad(g, log))
+    for got, expected in zip(results[0], twins, strict=True):
+        close(got, expected, shape[1])
 
 
 @pytest.mark.parametrize("classes", [3, 20])

@@ -16,42 +16,36 @@ from numba.extending import overload
 from tinygrad_edu.kernels import loss_numpy as twin
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import EXACT, REORDER, compiled
-from tinygrad_edu.kernels.elementwise_scalars import exp32, exp_of, log1m_of, log1p_of, log_of
+from tinygrad_edu.kernels.elementwise_scalars import exp32, exp_of, log1m_of, log1p_of, log32, log_of
+from tinygrad_edu.kernels.threads import chunks, run_chunks
 
 f32 = np.float32
 BLOCK = 4096  # elements that are worked on at a time
+WORK = 70.0  # multiply-adds that take as long as an element of a softmax
 
 
 def softmax(x) -> np.ndarray:
     if x.dtype != f32 or not x.size:
         return twin.softmax(x)
-    rows, y = _rows(x)
-    _softmax(rows, y)
-    return y.reshape(x.shape)
+    return _by_rows(_softmax, x)
 
 
 def softmax_grad(g, y) -> np.ndarray:
     if g.shape != y.shape or g.dtype != y.dtype or not y.size:
         return twin.softmax_grad(g, y)
-    rows, gx = _rows(y)
-    _softmax_grad(np.ascontiguousarray(g).reshape(rows.shape), rows, gx)
-    return gx.reshape(y.shape)
+    return _by_rows(_softmax_grad, g, y)
 
 
 def log_softmax_grad(g, y) -> np.ndarray:
     if y.dtype != f32 or g.dtype != f32 or g.shape != y.shape or not y.size:
         return twin.log_softmax_grad(g, y)
-    rows, gx = _rows(y)
-    _log_softmax_grad(np.ascontiguousarray(g).reshape(rows.shape), rows, gx)
-    return gx.reshape(y.shape)
+    return _by_rows(_log_softmax_grad, g, y)
 
 
 def log_softmax(x) -> np.ndarray:
     if x.dtype != f32 or not x.size:
         return twin.log_softmax(x)
-    rows, y = _rows(x)
-    _log_softmax(rows, y)
-    return y.reshape(x.shape)
+    return _by_rows(_log_softmax, x)
 
 
 def cross_entropy_forward(logits, target):
@@ -80,9 +74,17 @@ def _with_gradient(loss_into, x, target):
     return x.dtype.type(loss_into(x, np.ascontiguousarray(target), grad)), grad
 
 
-def _rows(x):
-    x = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
-    return x, empty(x.shape, x.dtype)
+def _by_rows(function, *arrays):
+    """Call function(*arrays, result) with the arrays as matrices whose rows are the last dimension, on several threads."""
+    shape = arrays[0].shape
+    rows = [np.ascontiguousarray(array).reshape(-1, shape[-1]) for array in arrays]
+    rows.append(empty(rows[0].shape, rows[0].dtype))
+    pieces = chunks(len(rows[0]), WORK * rows[0].size)
+    if len(pieces) == 1:
+        function(*rows)
+    else:
+        run_chunks(lambda i, start, stop: function(*(array[start:stop] for array in rows)), pieces)
+    return rows[-1].reshape(shape)
 
 
 @compiled()
@@ -176,6 +178,12 @@ def _softmax_grad(g, y, gx):
 @compiled(EXACT)
 def _log_softmax_grad(g, y, gx):
     step = _block_of_rows(y.shape[1])
+    if y.shape[1] >= 256 or y.shape[1] % 16 == 0:  # long rows leave next to nothing for after the last whole vector
+        for i in range(y.shape[0]):
+            slope, row, out, total = g[i], y[i], gx[i], _row_sum(g[i])
+            for j in range(row.size):
+                out[j] = slope[j] - exp32(row[j]) * total
+        return
     for start in range(0, y.shape[0], step):
         block = gx[start : start + step]
         _exp_into(block, y[start : start + step])
@@ -188,16 +196,19 @@ def _log_softmax_grad(g, y, gx):
 @compiled(EXACT)
 def _log_softmax(x, y):
     step = _block_of_rows(x.shape[1])
-    work = np.empty((min(step, x.shape[0]), x.shape[1]), f32)
+    work, logs = np.empty((min(step, x.shape[0]), x.shape[1]), f32), np.empty(step, f32)
     for start in range(0, x.shape[0], step):
         block = y[start : start + step]
         powers = work[: block.shape[0]]
         _minus_row_maximum(x[start : start + step], block)
         _exp_into(powers, block)
         for i in range(block.shape[0]):
-            log = f32(math.log(_row_sum(powers[i])))
+            logs[i] = _row_sum(powers[i])
+        for i in range(block.shape[0]):
+            logs[i] = log32(logs[i])
+        for i in range(block.shape[0]):
             for j in range(block.shape[1]):
-                block[i, j] -= log
+                block[i, j] -= logs[i]
 
 
 # ---- losses for other compiled functions: row-major arrays of one dtype; the gradient is written, the loss returned ----------
@@ -252,7 +263,9 @@ def mse_into(prediction, target, gradient):
     for k in range(x.size):
         difference = x[k] - t[k]
         total += difference * difference
-    for k in range(x.size):  # by itself: writing among the sums, the compiler takes them in another order if g lies close to x
+    for k in range(
+        x.size
+    ):  # by itself: writing among the sums, the compiler takes them in another order if g lies close to x
         g[k] = (x[k] - t[k]) * scale
     return total / kind(x.size)
 

@@ -31,6 +31,8 @@ class Adagrad(Optimizer):
        JMLR 12, 2011.
     """
 
+    elementwise = True
+
     def __init__(
         self, params: Any, lr: float = 1e-2, lr_decay: float = 0, weight_decay: float = 0, initial_accumulator_value: float = 0,
         eps: float = 1e-10, foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False,

@@ -16,6 +16,7 @@ from tinygrad_edu.graph import HookHandle
 from tinygrad_edu.memory import note_writes
 from tinygrad_edu.mistakes import suspicions, voice_suspicions
 from tinygrad_edu.optim import groups
+from tinygrad_edu.optim.flat import Flat, flattened
 from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
@@ -42,6 +43,7 @@ class Optimizer:
         By parameter, what the optimizer remembers of it, such as a running mean of its gradients.
     """
 
+    elementwise = False  # whether `update` treats every number alike, so that parameters may be joined
     _step_hooks: tuple[list, list] | None = None
     _last_gradient: np.ndarray | None = None  # of the last parameter, as the last step saw it, and its first element
     _last_value = 0.0
@@ -55,6 +57,7 @@ class Optimizer:
         self.state: dict[Tensor, State] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         self._stepped, self._dropped, self._steps = False, False, 0
+        self._flats: dict[int, Flat | None] = {}  # by the number of the group
         for group in groups.as_groups(type(self).__name__, params):
             self.add_param_group(group)
 
@@ -91,24 +94,39 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        written = []
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                g = gradient_of(parameter)
-                if g is None:
-                    continue
-                p = parameter._data
-                if p.__class__ is not np.ndarray:
-                    p = parameter.array()
-                state = self.state.get(parameter)
-                if not state:
-                    state = self.state[parameter] = self.start(p, group)
-                self.update(p, g, state, group)
-                written.append(p)
+        written: list[np.ndarray] = []
+        for number, group in enumerate(self.param_groups):
+            self._step_group(number, group, written)
         self._finish(written)
         if self._step_hooks is not None:
             self._run_hooks(1, closure)
         return loss
+
+    def _step_group(self, number: int, group: dict[str, Any], written: list[np.ndarray]) -> None:
+        """Change the parameters of a group: the small ones together, the others one by one."""
+        params, flat = group["params"], self._flats.get(number)
+        if flat is None and self.elementwise and self._steps == 1 and len(params) > 1:
+            flat = self._flats[number] = flattened(params, self.state)
+        if flat is not None:
+            if flat.gather():
+                self.update(flat.p, flat.g, flat.state, group)
+                flat.spread()
+                written.append(flat.p)
+                params = flat.others(params)
+            else:  # a parameter that had no gradient this time: from now on each has steps of its own
+                self._flats[number] = None
+        for parameter in params:
+            g = gradient_of(parameter)
+            if g is None:
+                continue
+            p = parameter._data
+            if p.__class__ is not np.ndarray:
+                p = parameter.array()
+            state = self.state.get(parameter)
+            if not state:
+                state = self.state[parameter] = self.start(p, group)
+            self.update(p, g, state, group)
+            written.append(p)
 
     def _finish(self, written: list[np.ndarray]) -> None:
         """Stamp the parameters that were overwritten, and notice a step that had nothing to do (E302)."""
@@ -197,6 +215,7 @@ class Optimizer:
             If the number or the sizes of the groups differ.
         """
         self.param_groups, self.state = groups.unpack(state_dict, self.param_groups)
+        self._flats = dict.fromkeys(range(len(self.param_groups)))
 
     def __repr__(self) -> str:
         rows = [f"{type(self).__name__} ("]

@@ -34,6 +34,8 @@ class Rprop(Optimizer):
        IEEE International Conference on Neural Networks, 1993.
     """
 
+    elementwise = True
+
     def __init__(
         self, params: Any, lr: float = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50), *, capturable: bool = False, foreach: bool | None = None,

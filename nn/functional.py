@@ -4,6 +4,7 @@ Everything is defined in :mod:`tinygrad_edu.ops`; here it is collected, and acti
 the result over the input.
 """
 
+from tinygrad_edu.nn.functional_attention import multi_head_attention_forward
 from tinygrad_edu.nn.functional_names import (
     adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d_with_indices,
@@ -186,6 +187,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",

@@ -16,8 +16,8 @@ def functional_call(
 ) -> Any:  # fmt: skip
     """Call a module with the given tensors in the place of its parameters and buffers; deprecated."""
     warnings.warn(
-        "`nn.utils.stateless.functional_call` is deprecated. Use `func.functional_call` instead.", FutureWarning, stacklevel=2
+        "`nn.utils.stateless.functional_call` is deprecated. Use `func.functional_call` instead.",
+        FutureWarning,
+        stacklevel=2,
     )
-    return current.functional_call(
-        module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict
-    )
+    return current.functional_call(module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict)

@@ -208,3 +208,46 @@ def test_masks_of_two_kinds_are_joined_with_a_warning():
         mixed = layer(*x, attn_mask=added, key_padding_mask=tg.tensor(PADDING))[0]
     plain = layer(*x, attn_mask=tg.tensor(HIDDEN), key_padding_mask=tg.tensor(PADDING))[0]
     np.testing.assert_allclose(array(mixed), array(plain), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("options", [{}, {"add_bias_kv": True, "add_zero_attn": True}, {"bias": False}], ids=str)
+def test_the_function_of_given_weights(separate, need_weights, options):
+    """As in models that hold the projections in layers of their own, pooling by attention for instance."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    sizes = {"kdim": 6, "vdim": 5} if separate else {}
+    x, k, v = (rng.normal(size=(n, 2, d)) for n, d in ((3, 8), (4, sizes.get("kdim", 8)), (4, sizes.get("vdim", 8))))
+    mask = np.array([[False, True, False, False], [False] * 4])
+    results = []
+    for lib in (tg, torch):
+        lib.manual_seed(0)
+        layer = lib.nn.MultiheadAttention(8, 2, **sizes, **options).double()
+        out, weights = lib.nn.functional.multi_head_attention_forward(
+            *map(lib.tensor, (x, k, v)), 8, 2, layer.in_proj_weight, layer.in_proj_bias, layer.bias_k, layer.bias_v,
+            layer.add_zero_attn, 0.0, layer.out_proj.weight, layer.out_proj.bias, training=True,
+            key_padding_mask=lib.tensor(mask), need_weights=need_weights, use_separate_proj_weight=separate,
+            q_proj_weight=layer.q_proj_weight, k_proj_weight=layer.k_proj_weight, v_proj_weight=layer.v_proj_weight,
+            average_attn_weights=False,
+        )  # fmt: skip
+        (out * out).sum().backward()
+        assert (weights is not None) == need_weights
+        found = [out, *([weights] if need_weights else []), *(p.grad for p in layer.parameters())]
+        results.append([np.array(t.detach().numpy()) for t in found])
+        with pytest.raises(AssertionError, match="embedding dimension"):
+            lib.nn.functional.multi_head_attention_forward(
+                *map(lib.tensor, (x, k, v)),
+                6,
+                2,
+                layer.in_proj_weight,
+                None,
+                None,
+                None,
+                False,
+                0.0,
+                layer.out_proj.weight,
+                None,
+            )
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)

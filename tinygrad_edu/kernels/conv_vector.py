@@ -111,7 +111,7 @@ def convolve(
     shape, task = convolution_of(x.shape[1:], w, bias, *settings, mirrored=mirrored, relu=relu, pool=pool)
     y = empty((len(x), *shape), np.float32)
     index = empty(y.shape, np.int32) if pool > 1 else None
-    place = np.empty((len(x), 1, 1, 1), np.int32) if index is None else index
+    place = np.empty((len(x), 0), np.int32) if index is None else index
     pieces = chunks(len(x), 2.0 * y.size * pool * pool * w.size / shape[0])
     run_chunks(lambda i, start, stop: task(x[start:stop], y[start:stop], place[start:stop]), pieces)
     return y, index
@@ -137,14 +137,15 @@ def convolution_of(
     room = groups * _packed_rows(each, rows, few)
     weights = scratch("weights", room * (depth + 1))
     packed, starts = weights[: room * depth], weights[room * depth :]
-    _pack(w, bias, groups, each, oc // groups if mirrored else 1, mirrored, rows, few, packed, starts)
+    _pack(w.reshape(-1), bias, groups, each, oc // groups if mirrored else 1, mirrored, rows, few, packed, starts)
 
     def task(x: np.ndarray, y: np.ndarray, index: np.ndarray) -> None:
         work = scratch("image", plan.images * channels * plan.plane + 2 * LANES)
         work[:] = 0
         planes = scratch("planes", plan.images * outs * oh * ow if pool > 1 else 0)
         result = scratch("result", min(BLOCK, plan.images * oh * ow) * PANEL)
-        _convolve(x, packed, starts, y, index, planes, work, result, plan, groups, each, tall, relu, pool)
+        arrays = (x.reshape(-1), packed, starts, y.reshape(-1), index.reshape(-1), planes, work, result)
+        _convolve(*arrays, (len(x), *shape), plan, groups, each, tall, relu, pool)
 
     return (outs, oh // pool, ow // pool), task
 
@@ -206,8 +207,8 @@ def _pack(w, bias, groups, each, blocks, mirrored, rows, few, packed, starts):
         while first < each:
             width = few if each - first <= few else rows
             exist = min(width, each - first)
-            starts[row : row + width] = 0
-            starts[row : row + exist] = bias[group * each + first : group * each + first + exist]
+            for i in range(width):
+                starts[row + i] = bias[group * each + first + i] if i < exist else np.float32(0)
             for block in range(blocks):
                 source = w.ctypes.data + 4 * ((group * blocks + block) * each + first) * length
                 last = length - 1 if mirrored else 0
@@ -219,55 +220,53 @@ def _pack(w, bias, groups, each, blocks, mirrored, rows, few, packed, starts):
 
 
 @compiled()
-def spread(image, work, layout, plane):
+def spread(image, shape, work, layout, plane):
     """Copy an image into the work array: into the middle of its padding, and with strides into its phases."""
     rows, columns, sh, sw, ph, pw = layout
-    channels, h, w = image.shape
+    channels, h, w = shape
     for c in range(channels):
         for y in range(h):
+            row = (c * h + y) * w
             line = c * plane + (((y + ph) % sh) * sw * rows + (y + ph) // sh) * columns
+            source, target = image.ctypes.data + 4 * row, work.ctypes.data + 4 * line
             if sw == 1:
-                copy_numbers(image.ctypes.data + 4 * (c * h + y) * w, work.ctypes.data + 4 * (line + pw), w)
+                copy_numbers(source, target + 4 * pw, w)
             elif sw == 2:  # the usual stride has a quicker way
-                even, odd = (
-                    line + pw // 2 + pw % 2 * rows * columns,
-                    line + (pw + 1) // 2 + (1 - pw % 2) * rows * columns,
-                )
+                odd = pw % 2  # the phase of the first pixel
+                even_pixels, odd_pixels = pw // 2 + odd * rows * columns, (pw + 1) // 2 + (1 - odd) * rows * columns
                 for j in range(0, w, 2 * LANES):
-                    part_pairs(
-                        image.ctypes.data + 4 * ((c * h + y) * w + j),
-                        work.ctypes.data + 4 * even + 2 * j, work.ctypes.data + 4 * odd + 2 * j, min(2 * LANES, w - j),
-                    )  # fmt: skip
+                    even, other = target + 4 * even_pixels + 2 * j, target + 4 * odd_pixels + 2 * j
+                    part_pairs(source + 4 * j, even, other, min(2 * LANES, w - j))
             else:
                 for phase in range(sw):
                     first = (phase - pw) % sw  # the first pixel of this phase; the next one is sw further on
                     start = line + phase * rows * columns + (first + pw) // sw
                     for j in range((w - first + sw - 1) // sw):  # unsigned indices need no test for negative ones
-                        work[np.uint64(start + j)] = image[c, y, np.uint64(first + j * sw)]
+                        work[np.uint64(start + j)] = image[np.uint64(row + first + j * sw)]
 
 
 @compiled()
-def _convolve(x, packed, starts, y, index, planes, work, result, plan, groups, each, tall, relu, pool):
+def _convolve(x, packed, starts, y, index, planes, work, result, shape, plan, groups, each, tall, relu, pool):
     """Some images at a time: convolve, then relu and pooling while the result is in the cache."""
-    size, (oh, ow) = x.shape[1] * plan.plane, plan.out_hw
-    outs = groups * each
-    for n in range(0, x.shape[0], plan.images):
-        last = min(n + plan.images, x.shape[0])
+    count, channels, h, w = shape
+    inside, size, (oh, ow) = channels * h * w, channels * plan.plane, plan.out_hw
+    outside, pooled = groups * each * oh * ow, groups * each * (oh // pool) * (ow // pool)
+    for n in range(0, count, plan.images):
+        last = min(n + plan.images, count)
         for i in range(n, last):
-            spread(x[i], work[(i - n) * size :], plan.layout, plan.plane)
-        target = planes.ctypes.data if pool > 1 else y.ctypes.data + 4 * n * outs * oh * ow
+            spread(x[i * inside :], (channels, h, w), work[(i - n) * size :], plan.layout, plan.plane)
+        target = planes.ctypes.data if pool > 1 else y.ctypes.data + 4 * n * outside
         if tall:
             _by_channels(last - n, packed, starts, target, work, result, plan, groups, each, size // groups)
         else:
             for i in range(last - n):
-                image, out = work.ctypes.data + 4 * i * size, target + 4 * i * outs * oh * ow
+                image, out = work.ctypes.data + 4 * i * size, target + 4 * i * outside
                 _by_pixels(packed, starts, out, image, size // groups, plan, groups, each)
         if pool > 1:
-            flat = planes[: (last - n) * outs * oh * ow].reshape(((last - n) * outs, oh, ow))
-            shape = ((last - n) * outs, oh // pool, ow // pool)
-            pool_planes(flat, y[n:last].reshape(shape), index[n:last].reshape(shape), pool, relu)
+            result_part = slice(n * pooled, last * pooled)
+            pool_planes(planes, y[result_part], index[result_part], (oh, ow), pool, relu)
         elif relu:
-            relu_in_place(y[n:last].reshape((last - n) * outs * oh * ow))
+            relu_in_place(y[n * outside : last * outside])
 
 
 @compiled()

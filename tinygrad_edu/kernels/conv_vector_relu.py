@@ -21,7 +21,7 @@ def before_relu(g: np.ndarray, y: np.ndarray, index: np.ndarray | None, pool: in
     if index is None:
         relu_slopes(g.reshape(-1), y.reshape(-1), d.reshape(-1))
     else:
-        unpool_planes(*(a.reshape(-1, *a.shape[2:]) for a in (g, y, index, d)), pool, True)
+        unpool_planes(*(array.reshape(-1) for array in (g, y, index, d)), d.shape[2:], pool, True)
 
 
 def backward(
@@ -33,7 +33,7 @@ def backward(
     n, shape = len(x), (w.shape[0], *out_hw)
     pieces = chunks(n, 2.0 * n * out_hw[0] * out_hw[1] * w.size * (1 + needs[0]))
     sums, gx = np.empty((len(pieces), w.shape[0])), empty(x.shape, np.float32) if needs[0] else None
-    place = np.empty((n, 1, 1, 1), np.int32)
+    place = np.empty((n, 0), np.int32)
     if needs[0]:
         full = full_padding(w, padding, dilation)
         _, to_images = convolution_of(shape, w, None, stride, full, dilation, groups, mirrored=True)

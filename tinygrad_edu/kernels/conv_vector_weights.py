@@ -52,37 +52,39 @@ def weight_grad_of(
     depth, size, panels = cg * kernel[0] * kernel[1], channels * plan.plane, -(-each // PANEL)
     few = size <= groups * FEW_PIXELS and use_of_lanes(each, PANEL) * use_of_lanes(depth, LOOSE_ROWS) < 0.6
     parts = scratch("parts", count * groups * panels * depth * PANEL)
-    parts = parts.reshape(count, groups * panels, depth, PANEL)
+    parts = parts.reshape(count, groups * panels * depth * PANEL)
 
     def task(i: int, x: np.ndarray, g: np.ndarray) -> None:
+        sizes = (len(x), channels, *hw, oc, depth)
         together = TOGETHER if few else plan.images
         work = scratch("image", size * together + 2 * LANES)
         work[:] = 0
         if few:
             rows = np.arange(oc + DOT_ROWS).clip(max=oc - 1) * (4 * area)
-            _weight_grad_dots(x, g, parts[i], work, rows, plan, groups)
+            _weight_grad_dots(x.reshape(-1), g.reshape(-1), parts[i], work, rows, sizes, plan, groups)
         else:
             slopes = scratch("slopes", min(BLOCK, plan.images * area) * PANEL)
-            _weight_grad(x, g, parts[i], work, slopes, plan, groups)
+            _weight_grad(x.reshape(-1), g.reshape(-1), parts[i], work, slopes, sizes, plan, groups)
 
     def total() -> np.ndarray:
         gw = np.empty((oc, cg, *kernel), np.float32)
-        _add_parts(parts, gw, groups)
+        _add_parts(parts, gw.reshape(-1), groups, each, depth)
         return gw
 
     return task, total
 
 
 @compiled()
-def _weight_grad(x, g, part, work, slopes, plan, groups):
+def _weight_grad(x, g, part, work, slopes, sizes, plan, groups):
     """part[group and panel, (c,u,v), channel in panel] = the sum over these images."""
-    oc, area, depth = g.shape[1], g.shape[2] * g.shape[3], part.shape[1]
-    each, size = oc // groups, x.shape[1] * plan.plane
-    part[:] = 0
-    for n in range(0, x.shape[0], plan.images):
-        last = min(n + plan.images, x.shape[0])
+    count, channels, h, w, oc, depth = sizes
+    each, size, area, inside = oc // groups, channels * plan.plane, plan.out_hw[0] * plan.out_hw[1], channels * h * w
+    for i in range(part.size):
+        part[i] = 0
+    for n in range(0, count, plan.images):
+        last = min(n + plan.images, count)
         for i in range(n, last):
-            spread(x[i], work[(i - n) * size :], plan.layout, plan.plane)
+            spread(x[i * inside :], (channels, h, w), work[(i - n) * size :], plan.layout, plan.plane)
         for first in range(0, (last - n) * area, BLOCK):
             many = min(BLOCK, (last - n) * area - first)
             out = part.ctypes.data
@@ -112,35 +114,36 @@ def _collect(g, start, stop, area, outs, count, slopes):
 
 
 @compiled()
-def _add_parts(parts, gw, groups):
+def _add_parts(parts, gw, groups, each, depth):
     """gw[o, (c,u,v)] = the sum of all parts, in their order, turned around."""
-    panels, depth, each = parts.shape[1] // groups, parts.shape[2], gw.shape[0] // groups
     total = parts[0]
     for i in range(1, parts.shape[0]):
-        for j in range(parts.shape[1]):
-            for k in range(depth):
-                one, other = total[j, k], parts[i, j, k]
-                for o in range(PANEL):
-                    one[o] += other[o]
+        part = parts[i]
+        for j in range(total.size):
+            total[j] += part[j]
+    source = total.ctypes.data
     for group in range(groups):
         for o in range(0, each, PANEL):
-            source = total.ctypes.data + 4 * ((group * panels + o // PANEL) * depth) * PANEL
             target = gw.ctypes.data + 4 * (group * each + o) * depth
             transpose(source, 4 * PANEL, target, 4 * depth, depth, min(PANEL, each - o))
+            source += 4 * PANEL * depth
 
 
 @compiled()
-def _weight_grad_dots(x, g, part, work, rows, plan, groups):
+def _weight_grad_dots(x, g, part, work, rows, sizes, plan, groups):
     """The same sums for few channels and small images (first layers): vectors of pixels, several images at a time."""
-    depth, oc, vectors, size = part.shape[1], g.shape[1], plan.vectors, x.shape[1] * plan.plane
-    pixels, each, panels = g.shape[2] * g.shape[3], oc // groups, part.shape[0] // groups
-    part[:] = 0
-    for first in range(0, x.shape[0], TOGETHER):
-        pictures = min(TOGETHER, x.shape[0] - first)
+    count, channels, h, w, oc, depth = sizes
+    vectors, size, pixels = plan.vectors, channels * plan.plane, plan.out_hw[0] * plan.out_hw[1]
+    each, inside = oc // groups, channels * h * w
+    panels = (each + PANEL - 1) // PANEL
+    for i in range(part.size):
+        part[i] = 0
+    for first in range(0, count, TOGETHER):
+        pictures = min(TOGETHER, count - first)
         for n in range(pictures):
-            spread(x[first + n], work[n * size : (n + 1) * size], plan.layout, plan.plane)
+            spread(x[(first + n) * inside :], (channels, h, w), work[n * size :], plan.layout, plan.plane)
         slopes = g.ctypes.data + 4 * first * oc * pixels
-        for panel in range(part.shape[0]):
+        for panel in range(groups * panels):
             group = panel // panels
             start = group * each + panel % panels * PANEL
             end = min((group + 1) * each, start + PANEL)
@@ -151,8 +154,8 @@ def _weight_grad_dots(x, g, part, work, rows, plan, groups):
                     place = (
                         pictures, vectors.shape[0], out, 4, 4 * PANEL, min(DOT_ROWS, end - o), min(DOT_COLUMNS, depth - k)
                     )  # fmt: skip
-                    channels, weights = rows.ctypes.data + 8 * o, plan.window.ctypes.data + 8 * k
+                    distances, weights = rows.ctypes.data + 8 * o, plan.window.ctypes.data + 8 * k
                     factors = (
-                        slopes, channels, 4 * oc * pixels, image, weights, 4 * size, vectors.ctypes.data
+                        slopes, distances, 4 * oc * pixels, image, weights, 4 * size, vectors.ctypes.data
                     )  # fmt: skip
                     dot_tile(place, factors)

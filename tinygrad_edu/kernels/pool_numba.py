@@ -24,7 +24,7 @@ def max_pool2d_forward(x, kernel: Pair, stride: Pair, padding: Pair, dilation: P
     def task(i: int, start: int, stop: int) -> None:
         piece = planes[start:stop], y[start:stop], index[start:stop]
         if plain and x.dtype == np.float32 and usable():
-            pool_planes(*piece, 2, False)
+            pool_planes(*(array.reshape(-1) for array in piece), (h, w), 2, False)
         elif plain:
             _max_of_four(*piece)
         else:
@@ -40,8 +40,8 @@ def max_pool2d_backward(g, index, input_hw: Pair, tile: Pair | None = None) -> n
     if tile == (2, 2) and g.dtype == np.float32 and usable():
 
         def task(i: int, start: int, stop: int) -> None:
-            piece = planes[start:stop].reshape(-1, *g.shape[2:])
-            unpool_planes(piece, piece, places[start:stop].reshape(piece.shape), gx[start:stop], 2, False)
+            piece = planes[start:stop].reshape(-1)
+            unpool_planes(piece, piece, places[start:stop].reshape(-1), gx[start:stop].reshape(-1), input_hw, 2, False)
 
     else:
 

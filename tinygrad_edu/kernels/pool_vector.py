@@ -116,62 +116,52 @@ def _everywhere(builder: ir.IRBuilder, condition):
 
 
 @compiled()
-def pool_planes(x, y, index, size, relu):
-    """Maxima and places of touching windows size x size of planes (P, H, W), then the relu if asked for."""
-    oh, ow = y.shape[1:]
-    if size == 2:
-        h, w = x.shape[1:]
-        for p in range(y.shape[0]):
-            for i in range(oh):
-                upper, at = x.ctypes.data + 4 * ((p * h + 2 * i) * w), 4 * (p * oh + i) * ow
+def pool_planes(x, y, index, hw, size, relu):
+    """Maxima and places of touching windows size x size of planes H x W, one after another, then the relu if asked for."""
+    (h, w), (oh, ow) = hw, (hw[0] // size, hw[1] // size)
+    for p in range(y.size // (oh * ow)):
+        for i in range(oh):
+            row, at = (p * h + size * i) * w, (p * oh + i) * ow
+            if size == 2:
                 for j in range(0, ow, LANES):
-                    row, out, place = upper + 8 * j, y.ctypes.data + at + 4 * j, index.ctypes.data + at + 4 * j
-                    pool_tile(row, row + 4 * w, out, place, min(LANES, ow - j), 2 * i * w + 2 * j, w, np.int64(relu))
-    else:
-        _pool_any(x, y, index, size, relu)
+                    pixel, place = x.ctypes.data + 4 * (row + 2 * j), 4 * (at + j)
+                    out = y.ctypes.data + place, index.ctypes.data + place
+                    first = 2 * i * w + 2 * j
+                    pool_tile(pixel, pixel + 4 * w, out[0], out[1], min(LANES, ow - j), first, w, np.int64(relu))
+            else:
+                for j in range(ow):
+                    best, place = x[row + j * size], i * size * w + j * size
+                    for u in range(size):
+                        for v in range(j * size, (j + 1) * size):
+                            value = x[row + u * w + v]
+                            if value > best or value != value:
+                                best, place = value, (i * size + u) * w + v
+                    y[at + j] = np.float32(0) if relu and best < 0 else best
+                    index[at + j] = place
 
 
 @compiled()
-def _pool_any(x, y, index, size, relu):
-    for p in range(y.shape[0]):
-        for i in range(y.shape[1]):
-            for j in range(y.shape[2]):
-                best, place = x[p, i * size, j * size], i * size * x.shape[2] + j * size
-                for u in range(i * size, (i + 1) * size):
-                    for v in range(j * size, (j + 1) * size):
-                        value = x[p, u, v]
-                        if value > best or value != value:
-                            best, place = value, u * x.shape[2] + v
-                y[p, i, j] = np.float32(0) if relu and best < 0 else best
-                index[p, i, j] = place
-
-
-@compiled()
-def unpool_planes(g, y, index, gx, size, relu):
-    """The way back: gradients (P, OH, OW) at their places in planes (P, H, W), zeros elsewhere."""
-    oh, ow = g.shape[1:]
-    h, w = gx.shape[1:]
-    for p in range(g.shape[0]):
-        if size == 2:
-            if 2 * ow < w:  # an odd column or row at the end is in no window
-                gx[p, :, 2 * ow :] = 0
-            if 2 * oh < h:
-                gx[p, 2 * oh :] = 0
-            for i in range(oh):
-                upper, at = gx.ctypes.data + 4 * ((p * h + 2 * i) * w), 4 * (p * oh + i) * ow
+def unpool_planes(g, y, index, gx, hw, size, relu):
+    """The way back: gradients of maxima at their places in planes H x W, zeros elsewhere; with relu, only above 0."""
+    (h, w), (oh, ow) = hw, (hw[0] // size, hw[1] // size)
+    for p in range(g.size // (oh * ow)):
+        if size != 2 or h % 2 or w % 2:  # else the tiles write every pixel
+            for i in range(p * h * w, (p + 1) * h * w):
+                gx[i] = 0
+        for i in range(oh):
+            at = (p * oh + i) * ow
+            if size == 2:
                 for j in range(0, ow, LANES):
-                    row, here = upper + 8 * j, at + 4 * j
+                    row, here = gx.ctypes.data + 4 * ((p * h + 2 * i) * w + 2 * j), 4 * (at + j)
+                    maxima = y.ctypes.data + here if relu else 0
                     unpool_tile(
-                        g.ctypes.data + here, y.ctypes.data + here if relu else 0, index.ctypes.data + here,
+                        g.ctypes.data + here, maxima, index.ctypes.data + here,
                         row, row + 4 * w, min(LANES, ow - j), 2 * i * w + 2 * j, w,
                     )  # fmt: skip
-        else:
-            gx[p] = 0
-            plane = gx[p].reshape(h * w)
-            for i in range(oh):
-                for j in range(ow):
-                    if not (relu and y[p, i, j] <= 0):
-                        plane[np.uint32(index[p, i, j])] = g[p, i, j]
+            else:
+                for j in range(at, at + ow):
+                    if not (relu and y[j] <= 0):
+                        gx[p * h * w + index[j]] = g[j]
 
 
 @compiled()

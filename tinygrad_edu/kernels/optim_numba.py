@@ -22,7 +22,9 @@ def sgd_step(
     if flat is None:
         twin.sgd_step(p, g, momentum_buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
     else:
-        sgd_into(*flat, lr, momentum, dampening, nesterov, weight_decay, maximize, first)
+        # Floats and bools of one type each: 0 and 0.0 would be compiled one by one.
+        rates = float(lr), float(momentum), float(dampening), bool(nesterov), float(weight_decay)
+        sgd_into(*flat, *rates, bool(maximize), bool(first))
 
 
 def adam_step(
@@ -35,7 +37,8 @@ def adam_step(
             p, g, mean, square, largest, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
         )  # fmt: skip
     else:
-        adam_into(*flat, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+        rates = float(lr), float(beta1), float(beta2), float(eps), float(weight_decay)
+        adam_into(*flat, int(step), *rates, bool(decoupled), bool(maximize))
 
 
 def rmsprop_step(
@@ -46,7 +49,8 @@ def rmsprop_step(
     if flat is None:
         twin.rmsprop_step(p, g, square, mean, momentum_buffer, lr, alpha, eps, weight_decay, momentum, maximize)
     else:
-        _rmsprop(*flat, lr, alpha, 1 - alpha, eps, weight_decay, momentum, maximize)
+        rates = float(lr), float(alpha), float(1 - alpha), float(eps), float(weight_decay), float(momentum)
+        _rmsprop(*flat, *rates, bool(maximize))
 
 
 def _flat(p, g, *states) -> list[np.ndarray] | None:

@@ -17,7 +17,7 @@ from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.elementwise_numba import activate, activate_grad
 from tinygrad_edu.kernels.elementwise_numpy import NONE
-from tinygrad_edu.kernels.linear_numpy import CODES, check_linear
+from tinygrad_edu.kernels.linear_numpy import _KNOWN, CODES, check_linear
 from tinygrad_edu.kernels.vector import usable
 
 VECTORS = usable()
@@ -83,13 +83,15 @@ def _choose_column_sums(g, sums):
 
 # ---- public kernels: the layers of small networks take a microsecond, so what happens here is kept short -----------------
 def linear_act_forward(x, weight, bias, act: int) -> np.ndarray:
-    check_linear(x, weight, bias, act)
-    kind = x.dtype
+    kind, width = x.dtype, len(weight)
+    fits = x.ndim == 2 == weight.ndim and x.shape[1] == weight.shape[1] and act in _KNOWN
+    if not fits or (bias is not None and bias.shape != (width,)):
+        check_linear(x, weight, bias, act)
     if bias is None:
         bias = _NO_BIAS[kind]
-    if weight.dtype != kind or bias.dtype != kind:
+    if weight.dtype is not kind or bias.dtype is not kind:
         return twin.linear_act_forward(x, weight, bias if bias.size else None, act)
-    size, shape = len(x) * weight.size, (len(x), len(weight))
+    size, shape = len(x) * weight.size, (len(x), width)
     if size >= LOOPS and _large(size, kind):
         out = _product(x, weight, False, True)
         _finish(out, np.ascontiguousarray(bias), act)

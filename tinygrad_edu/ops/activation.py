@@ -7,6 +7,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
+from tinygrad_edu.kernels.policy import KERNEL_PAYS
 from tinygrad_edu.ops.comparison import keep, logical_not, need_floats, refuse_bool, same_dtypes
 from tinygrad_edu.ops.exponential import exp
 from tinygrad_edu.ops.gelu import gelu as gelu
@@ -21,8 +22,6 @@ from tinygrad_edu.tensor import wrap
 
 __all__ = ["celu", "hardshrink", "prelu", "relu", "rrelu", "selu", "sigmoid", "threshold"]
 
-# From how many elements on a compiled kernel beats NumPy, its call included (measured).
-KERNEL_PAYS = 800
 ZERO = {kind: np.zeros((), kind) for kind in "efdbhilqB"}
 ONE = {kind: np.ones((), kind) for kind in "efd"}
 

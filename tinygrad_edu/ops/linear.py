@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.kernels import policy
+from tinygrad_edu.kernels.elementwise_numpy import NONE
 from tinygrad_edu.ops.matmul import matmul, mixed_dtypes
 from tinygrad_edu.ops.reduction import sum_to
 from tinygrad_edu.ops.shape import reshape_to, transpose, unsqueeze
@@ -64,24 +64,26 @@ def linear(x, w, bias=None, /):
     RuntimeError
         If the sizes differ (E101, E102) or the dtypes do (E109).
     """
-    if x.dtype != w.dtype or (bias is not None and bias.dtype != x.dtype):
+    kind = x.dtype
+    if w.dtype is not kind or (bias is not None and bias.dtype is not kind):
         raise ValueError("dtype")
-    if x.ndim == 2 and w.ndim == 2:
-        if x.shape[0] * w.size >= policy.blas_below and (bias is None or bias.shape == w.shape[:1]):
-            return kernels.linear_forward(x, w, bias, None)
-        y = x.dot(w.T)
-    elif w.ndim == 1 and bias is None and 1 <= x.ndim <= 2:
+    if w.ndim == 2 and (bias is None or bias.shape == w.shape[:1]):
+        if x.ndim == 2:
+            return kernels.linear_act_forward(x, w, bias, NONE)
+        if x.ndim and x.size and x.shape[-1] == w.shape[1]:
+            rows = kernels.linear_act_forward(x.reshape(-1, x.shape[-1]), w, bias, NONE)
+            return rows.reshape(*x.shape[:-1], len(w))
+    return _seldom(x, w, bias)
+
+
+def _seldom(x, w, bias):
+    """A weight of one dimension, a bias of one number, nothing at all; and what does not fit."""
+    if w.ndim == 1 and bias is None and 1 <= x.ndim <= 2:
         return np.asarray(x.dot(w))
-    elif x.ndim == 0 or w.ndim != 2:
+    if x.ndim == 0 or w.ndim != 2 or (bias is not None and (bias.ndim > 1 or bias.size not in (1, w.shape[0]))):
         raise ValueError("shape")
-    else:
-        y = kernels.matmul(x, w.T)
-    if bias is None:
-        return y
-    if bias.ndim > 1 or bias.size not in (1, w.shape[0]):
-        raise ValueError("shape")
-    y += bias
-    return y
+    y = np.matmul(x, w.T)
+    return y if bias is None else y + bias
 
 
 def _rows(x):
@@ -102,25 +104,13 @@ linear.derivative(
 )
 
 
-def _column_sums(g):
-    """Sum the rows of a matrix; with many short rows a product with ones is the quicker way."""
-    if g.shape[0] < 64 or g.dtype.char not in "fd":
-        return np.add.reduce(g, 0)
-    return np.ones(g.shape[0], g.dtype).dot(g)
-
-
 def _backward(g, needs, x, w, bias_shape):
     """The rules above on arrays: two products of matrices and a sum of rows."""
     if g.ndim != 2:  # a vector, stacks of rows, or a weight (IN,)
         rows, matrix = math.prod(x.shape[:-1]), w.reshape(-1, w.shape[-1])
         gx, gw, gb = _backward(g.reshape(rows, len(matrix)), needs, x.reshape(rows, w.shape[-1]), matrix, bias_shape)
         return (None if gx is None else gx.reshape(x.shape)), (None if gw is None else gw.reshape(w.shape)), gb
-    if g.shape[0] * w.size >= policy.blas_below:
-        gx, gw, gb = kernels.linear_backward(g, x, w, None, None, needs)
-    else:
-        gx = g.dot(w) if needs[0] else None
-        gw = g.T.dot(x) if needs[1] else None
-        gb = _column_sums(g) if needs[2] else None
+    gx, gw, gb = kernels.linear_act_backward(g, x, w, g, NONE, *needs)
     if gb is not None and gb.shape != bias_shape:
         gb = np.add.reduce(gb, keepdims=True).reshape(bias_shape)
     return gx, gw, gb

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from tinygrad_edu import kernels
+from tinygrad_edu.kernels.policy import KERNEL_PAYS
 from tinygrad_edu.ops.alias import alias
 from tinygrad_edu.ops.comparison import need_floats
 from tinygrad_edu.ops.exponential import rsqrt
@@ -127,6 +129,9 @@ def tanh(x, /):
 
 
 tanh.derivative(x=lambda g, out: g * (1 - out * out))
+tanh.derivative_on_arrays(
+    lambda g, needs, out: (kernels.tanh_grad(g, out) if g.size >= KERNEL_PAYS else g * (1 - out * out),)
+)
 
 
 @primitive(float_result=True)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.generator import Generator
-from tinygrad_edu.recorders import drawn
+from tinygrad_edu.recorders import again, drawn
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -62,6 +62,7 @@ def _or_default(generator: Generator | None) -> Generator:
     return generator or _of_this_thread.generator or default_generator
 
 
+@again
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator, which every draw without a ``generator=`` uses, and return it."""
     return default_generator.manual_seed(seed)

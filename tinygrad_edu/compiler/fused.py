@@ -148,7 +148,7 @@ class Fuser:
         except NotFusible:
             raise
         except Exception as error:  # the function does something that symbols do not know
-            raise NotFusible(str(error)) from None
+            raise NotFusible(f"one of its operations has no compiled form ({error})") from None
         text = body.text if isinstance(body, Symbol) else literal(body, self.kind)
         name = self.array(out)
         if not out.shape:

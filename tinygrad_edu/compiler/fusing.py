@@ -114,8 +114,10 @@ def fuse(program: Program) -> tuple[Callable, str, dict[str, Any]]:
     NotFusible
         If a part of the program has no compiled form.
     """
-    if policy.get_backend() != "numba" or program.gradient is not None:
+    if policy.get_backend() != "numba":
         raise NotFusible("Numba is not at work")
+    if program.gradient is not None:
+        raise NotFusible("its result is differentiated outside")
     plan = _Plan(program)
     fuser = plan.fuser
     writer = Writer(program)
@@ -218,7 +220,7 @@ def _adam(p: str, g: str, state: dict, options: str, group: dict, arguments: lis
     mean, square = (_state(state[key], arguments, words, writer) for key in ("exp_avg", "exp_avg_sq"))
     largest = _state(state["max_exp_avg_sq"], arguments, words, writer) if group["amsgrad"] else "nothing1"
     own = writer.constant(state, "memory")
-    words[f"{own}_step"] = f"int({own}['step'])"
+    words[f"{own}_step"] = f"int({own}['step']) + 1"
     arguments.append((f"{own}_step", 1))
     names = [_option(options, key, group, arguments, words) for key in ("lr",)]
     names += [_option(options, "betas", group, arguments, words, part) for part in ("[0]", "[1]")]
@@ -283,7 +285,7 @@ def _around(plan: _Plan, writer: Writer, arguments: list, words: dict[str, str],
     for leaf, value in plan.deposits:
         name = writer.constant(leaf, "leaf")
         if id(leaf) not in plan.cleared:
-            lines.append(f"    if {name}.total is not None: return MISS")
+            lines.append(f"    if {name}.total is not None: return by_call({heads})")
         (arrays if value.shape else numbers).append((name, leaf, value))
     shown = [(name, leaf, value) for name, leaf, value in arrays if id(leaf) not in plan.emptied]
     for name, _, value in arrays:
@@ -292,12 +294,12 @@ def _around(plan: _Plan, writer: Writer, arguments: list, words: dict[str, str],
         lines.append(f"    if {' or '.join(f'{name}.total is not {name}_view' for name, _, _ in shown)}: fresh()")
     world["fresh"] = _refresher(fuser, world, [(name, value) for name, _, value in arrays])
     lines += [f"    {writer.line(call)}" for call in plan.before]
+    passed = [words.get(name, name) for name, _ in arguments]
+    lines.append(f"    if compiled({', '.join(passed)}): return MISS")
     for call in plan.steps:
         for state in call.arguments[0].state.values():
             if "step" in state and any(k.endswith("_step") and world.get(k[:-5]) is state for k, _ in arguments):
                 lines.append(f"    {writer.constant(state, 'memory')}['step'] += 1")
-    passed = [words.get(name, name) for name, _ in arguments]
-    lines.append(f"    if compiled({', '.join(passed)}): return MISS")
     lines += [f"    {name}.total = {name}_view" for name, _, _ in shown]
     for name, leaf, value in numbers:
         lines.append(f"    {name}.total = " + ("None" if id(leaf) in plan.emptied else _number(fuser, scalars, value)))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinygrad_edu.compiler.plan import Plan
 from tinygrad_edu.compiler.step import RecordedStep
 from tinygrad_edu.nn.module import Module
 
@@ -27,6 +28,10 @@ class CompiledModule(Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Replay, or record."""
         return self.recorded(*args, **kwargs)
+
+    def plan(self, number: int = 0) -> Plan:
+        """Return what was recorded; see :meth:`RecordedStep.plan`."""
+        return self.recorded.plan(number)
 
     def __getattr__(self, name: str) -> Any:
         # Only reached when the name is nowhere else: the user means the module inside.

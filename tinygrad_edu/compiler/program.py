@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.tensor import Tensor
+
 __all__ = ["Call", "Gradient", "Program", "Value", "difference", "replaced", "values_in"]
+
+# Functions of ours that compute constants or indices from the numbers in tensors, with NumPy and unseen: where they hand an op an
+# array that is made anew in each run, a replay would go on with the array of the recording.
+UNSEEN = {
+    "adaptive_pooling.pick_from_planes", "embedding.embedding", "embedding.embedding_bag", "loss_classes._nll", "loss_classes._smooth",
+    "loss_ctc.ctc_loss", "loss_margin.multi_margin_loss", "loss_margin.multilabel_margin_loss", "loss_regression.gaussian_nll_loss",
+    "masking.masked_scatter", "masking.masked_select", "pooling._flattened", "pooling._unpool", "scattering._reduce_groups",
+    "scattering.scatter_reduce", "softmax.gumbel_softmax",
+}  # fmt: skip
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +75,7 @@ class Call:
     several: bool = False  # whether `function` returns a tuple
     place: tuple[str, int] = ("", 0)
     op: Any = None
+    maker: str = ""  # the file and function of ours that called an operation; empty if the user did
 
     def values(self) -> Iterator[Value]:
         """The values it reads."""
@@ -143,8 +155,9 @@ def replaced(tree: Any, change: Callable[[Any], Any]) -> Any:
     """Return a copy of nested tuples, lists and dicts with every leaf changed."""
     if tree.__class__ in (tuple, list):
         return tree.__class__(replaced(part, change) for part in tree)
-    if isinstance(tree, tuple):  # a named tuple
-        return type(tree)(*(replaced(part, change) for part in tree))
+    if isinstance(tree, tuple):  # a named tuple, or a Size
+        parts = (replaced(part, change) for part in tree)
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     if tree.__class__ is dict:
         return {key: replaced(part, change) for key, part in tree.items()}
     return change(tree)
@@ -165,10 +178,22 @@ def difference(first: Program, second: Program) -> tuple[str, tuple[str, int]] |
         for x, y in zip(mine, theirs, strict=True):
             if not _same(x, y):
                 return f"{_written(x)} and then {_written(y)} in {a.name}", b.place
+            if b.maker in UNSEEN and _is_made_anew(x, y):
+                return (
+                    f"{b.maker.partition('.')[2]} computes {_written(y)} from numbers, which is not recorded",
+                    b.place,
+                )
     if len(first.calls) != len(second.calls):
         extra = max(first.calls, second.calls, key=len)[min(len(first.calls), len(second.calls))]
         return f"{extra.name} in one of them only", extra.place
     return None
+
+
+def _is_made_anew(x: Any, y: Any) -> bool:
+    """Whether an array is another object in each run, though it holds the same numbers: something computes it."""
+    if isinstance(x, Value):
+        return x.origin == "held" and x.holder is not y.holder and x.shape != ()
+    return isinstance(x, np.ndarray) and x is not y and x.ndim > 0
 
 
 def _flat(tree: Any) -> list[Any]:
@@ -184,6 +209,8 @@ def _same(x: Any, y: Any) -> bool:
         if x.origin != "held" or x.holder is y.holder:
             return True
         return x.holder.node is None and y.holder.node is None and _equal(x.holder._data, y.holder._data)
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        return x is y or (x.node is None and y.node is None and _equal(x._data, y._data))
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
         return _equal(x, y)
     if type(x) is not type(y):

@@ -4,16 +4,19 @@ Arrays are known by their identity, and the recorder keeps everything it has see
 that it has never met lives outside the step (a parameter, a constant); the second recording tells whether that was true.
 """
 
+import math
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compiler.program import Call, Gradient, Program, Value, replaced
 from tinygrad_edu.engine import gather, keep_paths_to
-from tinygrad_edu.errors import message, user_place
+from tinygrad_edu.errors import is_ours, message, user_place
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.graph import Leaf, Node
 from tinygrad_edu.memory import check_saved, note_write
@@ -47,6 +50,7 @@ class Recorder:
         self._values: dict[int, Value] = {}  # by id of a tensor or an array
         self._arrays: dict[int, Any] = {}  # by number of a value, as it was in this run
         self.made_by: dict[Node, Call] = {}  # the call that a node of the graph stands for
+        self._totals: dict[int, Leaf] = {}  # by id of an array: whose gradient it is, if it was added up
         self._count = 0
         for position, tensor in enumerate(inputs):
             if id(tensor) not in self._values:
@@ -85,6 +89,7 @@ class Recorder:
             dict(words[positional:]) if not op.variadic else encoded,
             op=op,
         )
+        call.maker = _maker()
         call.results = (self._result(out._data, out),)
         if out.node is not None:
             self.made_by[out.node] = call
@@ -243,10 +248,14 @@ class Recorder:
                 self._refuse("an argument of the step gets a gradient of its own", fix)
             self._call("deposit", f"{value.name}.grad", deposit, (leaf, self.encode(gradient), owned), {})
         before = leaf.total
-        deposit(leaf, gradient, owned)
+        with self.paused():  # it may be added in place to what is there
+            deposit(leaf, gradient, owned)
+        total = _total(leaf)
         if before is None:  # whoever looks at the gradient in this step finds the value
-            total = leaf.total._data if isinstance(leaf.total, Tensor) else leaf.total
             self._know(self._result(gradient._data if isinstance(gradient, Tensor) else gradient), total)
+        else:
+            self._totals[id(total)] = leaf
+            self._alive.append(total)
 
     def depositing(self, deposit: Callable) -> Callable:
         """Return `deposit` for a backward pass that is itself recorded, on Tensors, operation by operation."""
@@ -308,6 +317,11 @@ class Recorder:
         if value is None:  # a 0-d result became an array when somebody shared its memory
             same = (t for t in self._alive if isinstance(t, Tensor) and t._data is tensor._data)
             value = next((self._values[id(t)] for t in same), None)
+        if value is None and id(tensor._data) in self._totals:  # a gradient that was added to an earlier one
+            leaf = self._totals[id(tensor._data)]
+            call = self._call("effect", "gradient", _total, (leaf,), {})
+            call.results = (self._result(tensor._data),)
+            value = call.results[0]
         if value is None:
             value = self._new("held", tensor._data, tensor, f"h{len(self.program.held)}")
             self.program.held.append(value)
@@ -316,7 +330,13 @@ class Recorder:
 
     def known(self, array: Any) -> Any:
         """Return the value of an array, or for one that was never met the array itself: a constant."""
-        return self._values.get(id(array), array)
+        value = self._values.get(id(array))
+        base = None if value is not None else self._values.get(id(getattr(array, "base", None)))
+        if base is not None and base.shape and array.flags.c_contiguous and array.size == math.prod(base.shape):
+            call = self._call("effect", "reshape", np.reshape, (base, array.shape), {})
+            call.results = (self._result(array),)
+            return call.results[0]
+        return array if value is None else value
 
     def encode(self, parameter: Any) -> Any:
         """Return a parameter of an op with values in the place of tensors and known arrays."""
@@ -352,6 +372,22 @@ class AsTensor(Value):
         super().__init__(value.number, value.origin, value.shape, value.dtype, value.holder, value.label, value.node)
 
 
+def _maker() -> str:
+    """Return the file and function of the library that called the operation which is noted; empty for the user's own call."""
+    frame = sys._getframe(2)
+    while frame is not None and is_ours(frame.f_code.co_filename):
+        path = Path(frame.f_code.co_filename)
+        if not path.name.startswith("<tinygrad_edu") and path.stem not in (
+            "recorder",
+            "registry",
+            "primitive",
+            "codegen",
+        ):
+            return f"{path.stem}.{frame.f_code.co_name}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
 def _write(memory: np.ndarray, values: Any, what: str) -> None:
     np.copyto(memory, values)
     note_write(memory, what)
@@ -359,6 +395,11 @@ def _write(memory: np.ndarray, values: Any, what: str) -> None:
 
 def _nowhere(leaf: Leaf, gradient: Any, owned: bool) -> None:
     """Where no gradient is to be kept."""
+
+
+def _total(leaf: Leaf) -> Any:
+    """Return the array of a leaf's gradient."""
+    return leaf.total._data if isinstance(leaf.total, Tensor) else leaf.total
 
 
 def _add(first: Any, second: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu import engine
+from tinygrad_edu.compiler.plan import Plan, plan_of
 from tinygrad_edu.compiler.program import Program, difference
 from tinygrad_edu.compiler.recorder import Recorder, finished
 from tinygrad_edu.compiler.replay import MISS, build
@@ -19,6 +20,7 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = ["RecordedStep", "compile"]
 
+_one_at_a_time = threading.RLock()  # there is one list of recorders for all threads
 MOST = 8  # programs for one function; more means that something changes at every call
 
 
@@ -32,25 +34,29 @@ class Recorded:
         self.replay: Callable = _never
         self.source = ""
         self.world: dict[str, Any] = {}
+        self.spare: dict[str, Any] = {}  # the world of the call-by-call replay beside a compiled one
 
     def build(self) -> None:
         """Write the replay, now that a second recording gave the same program: compiled as one if that can be."""
         from tinygrad_edu.compiler.fusing import fuse
         from tinygrad_edu.compiler.symbols import NotFusible
 
+        replay, source, world = build(self.program)
+        by_call = quietly(replay)  # infinities are ordinary results, without warnings
         try:
             self.replay, self.source, self.world = fuse(self.program)
-            self.why_not = ""
+            self.why_not, self.spare = "", world
+            self.world["by_call"] = by_call  # for gradients that are added to those of an earlier step
         except NotFusible as reason:
-            replay, self.source, self.world = build(self.program)
-            self.replay = quietly(replay)  # infinities are ordinary results, without warnings
+            self.replay, self.source, self.world = by_call, source, world
             self.why_not = str(reason)
         self.confirmed = True
 
     def refresh(self) -> None:
         """Take over arrays that were put in the place of parameters, and the present count of mode switches."""
-        self.world.update((value.name, value.holder._data) for value in self.program.held)
-        self.world["changes_then"] = changes.count
+        for world in (self.world, self.spare):
+            world.update((value.name, value.holder._data) for value in self.program.held)
+            world["changes_then"] = changes.count
 
     def fits_now(self) -> bool:
         """Tell whether parameters and modes are still of the recorded kind."""
@@ -59,6 +65,8 @@ class Recorded:
         for value in self.program.held:
             tensor = value.holder
             if tensor.node is not value.node or tensor._data.shape != value.shape or tensor._data.dtype != value.dtype:
+                return False
+            if not self.why_not and not tensor._data.flags.c_contiguous:  # the compiled function would not notice
                 return False
         return True
 
@@ -99,6 +107,32 @@ class RecordedStep:
             answer = self._replay(tensors, key, plain=not kwargs and len(tensors) == len(args))
             return self._record(args, kwargs, tensors, key) if answer is MISS else answer
 
+    def plan(self, number: int = 0) -> Plan:
+        """Return what was recorded, as a table to print and a picture to draw.
+
+        Parameters
+        ----------
+        number : int
+            Which program; there is one for each combination of shapes, dtypes, modes and plain arguments.
+
+        Raises
+        ------
+        RecordingError
+            If nothing has been recorded yet.
+        IndexError
+            If there is no such program.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> step = tg.compile(lambda x: (x * x).sum())
+        >>> for _ in range(2):
+        ...     loss = step(tg.ones(3, requires_grad=True))
+        >>> step.plan().rows[0].type, step.plan().result
+        ('float32 (3,)', 'returns v2')
+        """
+        return plan_of(self, number)
+
     def _replay(self, tensors: list[Tensor], key: Any, plain: bool) -> Any:
         """Replay the program that fits, if there is one."""
         for each in self.programs:
@@ -124,9 +158,10 @@ class RecordedStep:
             )
             self.plain.add(key)
             return self.function(*args, **kwargs)
-        with Recorder(tensors) as recorder:
-            answer = self.function(*args, **kwargs)
-        program = finished(recorder, answer)
+        with _one_at_a_time:
+            with Recorder(tensors) as recorder:
+                answer = self.function(*args, **kwargs)
+            program = finished(recorder, answer)
         if program is None:  # several ends to differentiate from
             self.plain.add(key)
             return answer

@@ -38,6 +38,11 @@ class Symbol:
     def __init__(self, text: str, kind: np.dtype):
         self.text, self.kind = text, kind
 
+    @property
+    def dtype(self) -> np.dtype:
+        """What an op that looks at its argument's type finds."""
+        return self.kind
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> "Symbol":
         if method != "__call__" or kwargs or ufunc not in FUNCTIONS:
             raise NotFusible(f"{ufunc.__name__} has no compiled form")

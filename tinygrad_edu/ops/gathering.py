@@ -15,6 +15,7 @@ from tinygrad_edu.ops.expanding import expand
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.shape import reshape_to
 from tinygrad_edu.primitive import composite, primitive
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["gather", "index_select", "repeat_interleave", "take_along_dim"]
@@ -139,6 +140,11 @@ def gather(input, dim, index, *, sparse_grad=False):
     return take_along(input, index, check_along("gather", input, dim, index))
 
 
+@again  # a recorded step looks anew which indices count from the end
+def _from_the_start(indices: Tensor, size: int) -> Tensor:
+    return wrap(np.where(indices._data < 0, indices._data + size, indices._data))
+
+
 @composite
 def take_along_dim(input, indices, dim=None):
     """Like :func:`gather`, with broadcasting, and negative indices counted from the end; without `dim`, of the flattened input."""
@@ -153,7 +159,7 @@ def take_along_dim(input, indices, dim=None):
     own, given = list(input._data.shape), list(indices._data.shape)
     common = list(np.broadcast_shapes((*own[:dim], 1, *own[dim + 1 :]), (*given[:dim], 1, *given[dim + 1 :])))
     common[dim] = own[dim]
-    input, indices = expand(input, *common), wrap(np.where(indices._data < 0, indices._data + own[dim], indices._data))
+    input, indices = expand(input, *common), _from_the_start(indices, own[dim])
     common[dim] = given[dim]
     return gather(input, dim, expand(indices, *common))
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import IndexOutOfRangeError
+from tinygrad_edu.recorders import again, look, recorders
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["check_bounds", "is_plain", "split_key"]
+__all__ = ["check_bounds", "is_plain", "positions", "split_key"]
 
 _ALL = slice(None)
 
@@ -75,7 +76,11 @@ def _read(part: Any) -> Any:
     if isinstance(part, np.integer):
         return int(part)
     if isinstance(part, Tensor):
-        array = np.array(part._data)
+        if recorders and (part._data.dtype == np.bool_ or not part._data.ndim):
+            look(
+                "a mask or a single number as an index"
+            )  # the shape of the result, or which slice it is, depends on it
+        array = positions(part)
     elif isinstance(part, np.ndarray):
         array = part.copy()
     elif isinstance(part, Sequence) and not isinstance(part, str):
@@ -97,6 +102,13 @@ def _read(part: Any) -> Any:
     if not array.ndim:
         return array.item()
     return array
+
+
+@again
+def positions(index: Tensor) -> np.ndarray:
+    """Return a copy of an index tensor's numbers as int64 (masks as they are), which later writes over it do not reach."""
+    kind = index._data.dtype
+    return np.array(index._data, np.int64 if kind.kind in "iu" and kind != np.uint8 else kind)
 
 
 def _read_sequence(part: Sequence) -> np.ndarray:

@@ -10,7 +10,7 @@ from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.ops import reduction
 from tinygrad_edu.ops.conversion import convert
 from tinygrad_edu.ops.dims import normalize_dim
-from tinygrad_edu.ops.index_keys import check_bounds, is_plain, split_key
+from tinygrad_edu.ops.index_keys import check_bounds, is_plain, positions, split_key
 from tinygrad_edu.ops.shape import reshape_to
 from tinygrad_edu.primitive import broadcast_error, composite, install, primitive
 from tinygrad_edu.quiet import quietly
@@ -118,7 +118,7 @@ def getitem(input, key):
             pass  # split_key says what is wrong
     if key.__class__ is Tensor and key._data.ndim and key._data.dtype == np.int64 and input._data.ndim:
         recorded = input.node is not None and mode.enabled  # then the index must outlive writes over it
-        return advanced_index(input, (key._data.copy() if recorded else key._data,))
+        return advanced_index(input, (positions(key) if recorded else key._data,))
     basic, advanced = split_key(key, input._data.shape)
     if advanced is None:
         return basic_index(input, (*basic, ...))

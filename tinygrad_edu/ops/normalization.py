@@ -169,13 +169,23 @@ def _move(running: Tensor, value: np.ndarray, momentum: float) -> None:
     note_write(array, "batch_norm's running statistics")
 
 
+@again  # a recorded step asks anew what the statistics are
+def _inverse_deviation(running_var: Tensor, eps: float, kind: np.dtype) -> np.ndarray:
+    return (1.0 / np.sqrt(running_var._data + eps)).astype(kind)
+
+
+@again
+def _converted(running_mean: Tensor, kind: np.dtype) -> np.ndarray:
+    return running_mean._data.astype(kind)
+
+
 def _with_known_statistics(input, running_mean, running_var, weight, bias, eps):
     """y = x * scale + shift, with the statistics of the past as constants."""
     _, column = _but_channels(input.shape)
     kind = input._data.dtype
-    rstd = (1.0 / np.sqrt(running_var._data + eps)).astype(kind)
+    rstd = _inverse_deviation(running_var, eps, kind)
     scale = wrap(rstd) if weight is None else weight * wrap(rstd)
-    shift = -scale * wrap(running_mean._data.astype(kind))
+    shift = -scale * wrap(_converted(running_mean, kind))
     if bias is not None:
         shift = shift + bias
     return input * reshape_to(scale, column) + reshape_to(shift, column)

@@ -12,6 +12,7 @@ from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.gathering import take_along
 from tinygrad_edu.ops.shape import squeeze
 from tinygrad_edu.primitive import composite
+from tinygrad_edu.recorders import again
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
@@ -35,6 +36,13 @@ def order_of(data: Any, dim: int, descending: bool) -> np.ndarray:
     return data.shape[dim] - 1 - np.flip(backwards, dim)
 
 
+@again  # a recorded step sorts anew
+def _order(input: Tensor, dim: int, descending: bool, part: slice = slice(None)) -> Tensor:
+    """Return a part of the positions that sort `input` along `dim`."""
+    order = order_of(input._data, dim, descending)
+    return wrap(np.ascontiguousarray(order[(slice(None),) * dim + (part,)]) if order.ndim else order)
+
+
 @composite
 def sort(input, dim=-1, descending=False, stable=False):
     """Sort along `dim`; returns (values, indices). Equal elements keep their order, nan is the largest.
@@ -49,14 +57,14 @@ def sort(input, dim=-1, descending=False, stable=False):
     ([1, 2, 3], [1, 2, 0])
     """
     dim = normalize_dim(dim, input._data.ndim, "sort")
-    index = wrap(order_of(input._data, dim, descending))
+    index = _order(input, dim, descending)
     return SortResult(take_along(input, index, dim), index)
 
 
 @composite
 def argsort(input, dim=-1, descending=False, stable=False):
     """The positions (int64) that sort `input` along `dim`."""
-    return wrap(order_of(input._data, normalize_dim(dim, input._data.ndim, "argsort"), descending))
+    return _order(input, normalize_dim(dim, input._data.ndim, "argsort"), descending)
 
 
 @composite
@@ -79,8 +87,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     if not 0 <= k <= size:
         facts = f"selected index k out of range: k={k}, dimension {dim} of shape {tuple(input._data.shape)} has length {size}."
         raise RuntimeError(message("", "topk", facts, f"k from 0 to {size}."))
-    order = order_of(input._data, dim, largest)
-    index = wrap(np.ascontiguousarray(order[(slice(None),) * dim + (slice(k),)]) if order.ndim else order)
+    index = _order(input, dim, largest, slice(k))
     return TopkResult(take_along(input, index, dim), index)
 
 
@@ -95,10 +102,9 @@ def kthvalue(input, k, dim=-1, keepdim=False):
         )
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k={k}, length {size}.")
-    order = order_of(input._data, dim, False)
-    index = wrap(order[(slice(None),) * dim + (slice(k - 1, k),)] if order.ndim else order)
+    index = _order(input, dim, False, slice(k - 1, k))
     values = take_along(input, index, dim)
-    if keepdim or not order.ndim:
+    if keepdim or not index._data.ndim:
         return KthvalueResult(values, index)
     return KthvalueResult(squeeze(values, dim), squeeze(index, dim))
 

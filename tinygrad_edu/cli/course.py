@@ -9,12 +9,12 @@ from tinygrad_edu.cli import digits_data
 
 __all__ = ["add_command", "run"]
 
-NAMES = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8")
+NAMES = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9")
 
 
 def add_command(commands: Any) -> None:
     """Describe the command's arguments."""
-    command = commands.add_parser("course", help="train one of the course's networks, E1 to E8, as the course does")
+    command = commands.add_parser("course", help="train one of the course's networks, E1 to E9, as the course does")
     command.add_argument("experiment", nargs="?", type=str.upper, choices=NAMES, help="which one (default: list them)")
     command.add_argument("--quick", action="store_true", help="fewer images and epochs: does it run?")
     command.add_argument(

@@ -1,4 +1,4 @@
-"""The trainings of the course, E1 to E8: one recipe each, and what carries a recipe out."""
+"""The trainings of the course, E1 to E9: one recipe each, and what carries a recipe out."""
 
 from tinygrad_edu.course.experiment import Result, perform
 from tinygrad_edu.course.recipe import Figures, Recipe

@@ -18,7 +18,24 @@ class OursRecorded(TorchStyle):
     uses_openblas = True
 
     def scalar(self, workload: Scalar) -> Run:
-        raise NotSupported("only training steps are recorded")
+        x = self.lib.tensor(workload.x, requires_grad=True)
+        y = self.lib.tensor(workload.y, requires_grad=True)
+
+        def step() -> Any:
+            x.grad = None
+            y.grad = None
+            z = x * x + x * y + (x + y) ** 2
+            z.backward()
+            return z
+
+        recorded = self.wrap(step)
+
+        def run(n: int) -> list[float]:
+            for _ in range(n):
+                z = recorded()
+            return [z.item(), x.grad.item(), y.grad.item()]
+
+        return run
 
     def chain(self, workload: Chain) -> Run:
         raise NotSupported("only training steps are recorded")

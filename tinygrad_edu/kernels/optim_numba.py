@@ -6,11 +6,15 @@ are first brought to the arrays' own dtype: one float64 scalar would turn every 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tinygrad_edu.kernels import optim_numpy as twin
+from tinygrad_edu.kernels import threads
 from tinygrad_edu.kernels.compiler import EXACT, compiled
 
+LARGE = 1_000_000  # numbers; from here on a second thread is worth waking
 _EMPTY = {np.dtype(np.float32): np.empty(0, np.float32), np.dtype(np.float64): np.empty(0, np.float64)}
 
 
@@ -24,7 +28,7 @@ def sgd_step(
     else:
         # Floats and bools of one type each: 0 and 0.0 would be compiled one by one.
         rates = float(lr), float(momentum), float(dampening), bool(nesterov), float(weight_decay)
-        sgd_into(*flat, *rates, bool(maximize), bool(first))
+        _in_pieces(flat, lambda part: sgd_into(*part, *rates, bool(maximize), bool(first)))
 
 
 def adam_step(
@@ -38,7 +42,7 @@ def adam_step(
         )  # fmt: skip
     else:
         rates = float(lr), float(beta1), float(beta2), float(eps), float(weight_decay)
-        adam_into(*flat, int(step), *rates, bool(decoupled), bool(maximize))
+        _in_pieces(flat, lambda part: adam_into(*part, int(step), *rates, bool(decoupled), bool(maximize)))
 
 
 def rmsprop_step(
@@ -50,7 +54,17 @@ def rmsprop_step(
         twin.rmsprop_step(p, g, square, mean, momentum_buffer, lr, alpha, eps, weight_decay, momentum, maximize)
     else:
         rates = float(lr), float(alpha), float(1 - alpha), float(eps), float(weight_decay), float(momentum)
-        _rmsprop(*flat, *rates, bool(maximize))
+        _in_pieces(flat, lambda part: _rmsprop(*part, *rates, bool(maximize)))
+
+
+def _in_pieces(flat: list[np.ndarray], update: Callable) -> None:
+    """Run an update on all numbers at once, or on pieces of a large parameter, with several threads: each number is its own."""
+    size = flat[0].size
+    if size < LARGE:
+        update(flat)
+    else:
+        pieces = threads.chunks(size, size * 40.0)  # as slow as so many operations: memory is what it waits for
+        threads.run_chunks(lambda _, start, stop: update([a[start:stop] if a.size else a for a in flat]), pieces)
 
 
 def _flat(p, g, *states) -> list[np.ndarray] | None:

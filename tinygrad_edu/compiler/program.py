@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Call", "Gradient", "Program", "Value", "difference", "replaced", "values_in"]
+__all__ = ["AsTensor", "Call", "Gradient", "Program", "Value", "difference", "replaced", "values_in"]
 
 # Functions of ours that compute constants or indices from the numbers in tensors, with NumPy and unseen: where they hand an op an
 # array that is made anew in each run, a replay would go on with the array of the recording.
@@ -50,6 +50,15 @@ class Value:
     def type(self) -> str:
         """Its element type and shape, for people."""
         return f"{self.dtype} {self.shape}"
+
+
+class AsTensor(Value):
+    """A value that an effect wants as a tensor, not as an array."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Value):
+        super().__init__(value.number, value.origin, value.shape, value.dtype, value.holder, value.label, value.node)
 
 
 @dataclass(eq=False, slots=True)

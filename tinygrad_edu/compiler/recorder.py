@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.program import Call, Gradient, Program, Value, replaced
+from tinygrad_edu.compiler.program import AsTensor, Call, Program, Value, replaced
 from tinygrad_edu.engine import gather, keep_paths_to
 from tinygrad_edu.errors import is_ours, message, user_place
 from tinygrad_edu.grad_mode import mode
@@ -363,15 +363,6 @@ class Recorder:
         raise RecordingError(message("", "tg.compile", f"{facts}, which a recorded step cannot do again.", fix))
 
 
-class AsTensor(Value):
-    """A value that an effect wants as a tensor, not as an array."""
-
-    __slots__ = ()
-
-    def __init__(self, value: Value):
-        super().__init__(value.number, value.origin, value.shape, value.dtype, value.holder, value.label, value.node)
-
-
 def _maker() -> str:
     """Return the file and function of the library that called the operation which is noted; empty for the user's own call."""
     frame = sys._getframe(2)
@@ -393,10 +384,6 @@ def _write(memory: np.ndarray, values: Any, what: str) -> None:
     note_write(memory, what)
 
 
-def _nowhere(leaf: Leaf, gradient: Any, owned: bool) -> None:
-    """Where no gradient is to be kept."""
-
-
 def _total(leaf: Leaf) -> Any:
     """Return the array of a leaf's gradient."""
     return leaf.total._data if isinstance(leaf.total, Tensor) else leaf.total
@@ -404,40 +391,3 @@ def _total(leaf: Leaf) -> Any:
 
 def _add(first: Any, second: Any) -> Any:
     return first + second
-
-
-def finished(recorder: Recorder, answer: Any) -> Program | None:
-    """Return the program, with values in the place of the tensors that the function returned.
-
-    One of them may be the end of a graph that is still to be differentiated: then the way back is recorded as well. Of several
-    such tensors there is no program.
-    """
-    tensors: list[Tensor] = []
-    replaced(answer, lambda leaf: tensors.append(leaf) if isinstance(leaf, Tensor) else None)
-    program = recorder.program
-    program.result = replaced(answer, lambda leaf: recorder.value_of(leaf) if isinstance(leaf, Tensor) else leaf)
-    ends = {
-        t.node: t for t in tensors if t.node is not None and t.node in recorder.made_by and t.node.saved is not None
-    }
-    if len(ends) > 1:
-        return None
-    for node, tensor in ends.items():
-        if any(call.kind == "rule" for call in program.calls):
-            break  # the step has gone back already; what it returns is to be looked at
-        program.gradient = _way_back(recorder, node, tensor)
-    return program
-
-
-def _way_back(recorder: Recorder, node: Node, tensor: Tensor) -> Gradient:
-    """Record the rules from a returned tensor down to the parameters and arguments."""
-    program = recorder.program
-    seed = np.ones(tensor._data.shape, tensor._data.dtype) if tensor._data.shape else tensor._data.dtype.type(1)
-    start = recorder.seed(seed)
-    wanted = [v for v in (*program.inputs, *program.held) if v.node is not None]
-    forward = len(program.calls)
-    with recorder:
-        found = recorder.backpropagate([(node, seed)], {v.node for v in wanted}, True, _nowhere)
-    calls = program.calls[forward:]
-    del program.calls[forward:]
-    pairs = [(v, recorder.known(found[v.node])) for v in wanted if v.node in found]
-    return Gradient(start, recorder.value_of(tensor), calls, pairs)

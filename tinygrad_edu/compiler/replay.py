@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_edu.compiler.program import Call, Gradient, Program, Value, values_in
-from tinygrad_edu.compiler.recorder import AsTensor
+from tinygrad_edu.compiler.program import AsTensor, Call, Gradient, Program, Value, values_in
 from tinygrad_edu.engine import add
 from tinygrad_edu.errors import message
 from tinygrad_edu.grad_mode import mode

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu import engine
+from tinygrad_edu.compiler.finishing import finished
 from tinygrad_edu.compiler.plan import Plan, plan_of
 from tinygrad_edu.compiler.program import Program, difference
-from tinygrad_edu.compiler.recorder import Recorder, finished
+from tinygrad_edu.compiler.recorder import Recorder
 from tinygrad_edu.compiler.replay import MISS, build
 from tinygrad_edu.errors import location, message
 from tinygrad_edu.grad_mode import mode

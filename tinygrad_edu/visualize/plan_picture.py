@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.compiler.program import Call, Value, values_in
 from tinygrad_edu.visualize.drawing import Drawing
@@ -73,7 +73,7 @@ class PlanPicture:
 
     def leaves_of(self, call: Call) -> list[int]:
         """The gradients, by id of their leaves, that an optimizer's step reads."""
-        owner = call.arguments[0] if call.kind == "effect" and call.arguments else None
+        owner: Any = call.arguments[0] if call.kind == "effect" and call.arguments else None
         if not call.name.endswith(".step") or not hasattr(owner, "param_groups"):
             return []
         return [id(p.node) for group in owner.param_groups for p in group["params"]]

@@ -170,22 +170,16 @@ def _move(running: Tensor, value: np.ndarray, momentum: float) -> None:
 
 
 @again  # a recorded step asks anew what the statistics are
-def _inverse_deviation(running_var: Tensor, eps: float, kind: np.dtype) -> np.ndarray:
-    return (1.0 / np.sqrt(running_var._data + eps)).astype(kind)
-
-
-@again
-def _converted(running_mean: Tensor, kind: np.dtype) -> np.ndarray:
-    return running_mean._data.astype(kind)
+def _known(statistic: Tensor, kind: np.dtype, eps: float | None = None) -> Tensor:
+    return wrap((statistic._data if eps is None else 1.0 / np.sqrt(statistic._data + eps)).astype(kind))
 
 
 def _with_known_statistics(input, running_mean, running_var, weight, bias, eps):
     """y = x * scale + shift, with the statistics of the past as constants."""
     _, column = _but_channels(input.shape)
-    kind = input._data.dtype
-    rstd = _inverse_deviation(running_var, eps, kind)
-    scale = wrap(rstd) if weight is None else weight * wrap(rstd)
-    shift = -scale * wrap(_converted(running_mean, kind))
+    rstd = _known(running_var, input._data.dtype, eps)
+    scale = rstd if weight is None else weight * rstd
+    shift = -scale * _known(running_mean, input._data.dtype)
     if bias is not None:
         shift = shift + bias
     return input * reshape_to(scale, column) + reshape_to(shift, column)

@@ -40,8 +40,10 @@ class Recorded:
     def build(self) -> None:
         """Write the replay, now that a second recording gave the same program: compiled as one if that can be."""
         from tinygrad_edu.compiler.fusing import fuse
+        from tinygrad_edu.compiler.joining import join_layers
         from tinygrad_edu.compiler.symbols import NotFusible
 
+        join_layers(self.program)
         replay, source, world = build(self.program)
         by_call = quietly(replay)  # infinities are ordinary results, without warnings
         try:

@@ -204,3 +204,28 @@ def test_an_error_inside_leaves_nothing_behind():
     with pytest.raises(RuntimeError):
         tg.compile(lambda x: x @ x)(tg.ones(2, 3))
     assert recorders == [] and observers == []
+
+
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}])
+@pytest.mark.parametrize("norm", [nn.Identity, lambda: nn.LayerNorm(4)])  # compiled as one, and call by call
+def test_labels_that_are_ignored_or_no_class(options, norm):
+    tg.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), norm(), nn.Linear(4, 3))
+
+    def step(x, y):
+        model.zero_grad()
+        loss = F.cross_entropy(model(x), y, **options)
+        loss.backward()
+        return loss
+
+    run = tg.compile(step)
+    for seed in range(8):
+        x, y = batch(seed)
+        if seed > 3:
+            y[2] = -100
+        assert run(x, y).item() == pytest.approx(step(x, y).item(), rel=2e-5)
+    assert len(run.programs) == 1
+    y[1] = 7
+    with pytest.raises(IndexError, match=r"E107.*Target 7 is out of bounds"):
+        run(x, y)
+    assert recorders == [] and observers == []

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.fused import ALIGN, Fuser
 from tinygrad_edu.compiler.program import Call, Program, Value, values_in
-from tinygrad_edu.compiler.replay import Writer
+from tinygrad_edu.compiler.replay import Writer, forgotten
 from tinygrad_edu.compiler.symbols import NotFusible
 from tinygrad_edu.kernels import policy
 from tinygrad_edu.memory import Stamp
@@ -70,9 +70,9 @@ class _Plan:
             raise NotFusible(f"{call.name} has no compiled form")
 
     def _effect(self, call: Call) -> None:
-        forgotten = _forgotten(call)
-        if forgotten is not None:
-            (self.emptied if self.deposits else self.cleared).update(map(id, forgotten))
+        leaves = forgotten(call)
+        if leaves is not None:
+            (self.emptied if self.deposits else self.cleared).update(map(id, leaves))
         elif _is_plain_step(call):
             self.steps.append(call)
         elif call.kind == "draw" and not list(call.values()):
@@ -83,17 +83,6 @@ class _Plan:
             self.after.append(call)
         else:
             raise NotFusible(f"{call.name} between the operations")
-
-
-def _forgotten(call: Call) -> list[Any] | None:
-    """Return the leaves whose gradients an effect sets to None; None if it does something else."""
-    from tinygrad_edu.optim.optimizer import Optimizer
-
-    if call.function is Optimizer.zero_grad.__wrapped__ and len(call.arguments) == 1 and not call.keywords:  # type: ignore[attr-defined]
-        return [p.node for group in call.arguments[0].param_groups for p in group["params"]]
-    if call.function is Tensor.grad.fset.__wrapped__ and call.arguments[1] is None:  # type: ignore[attr-defined]
-        return [call.arguments[0].node]
-    return None
 
 
 def _is_plain_step(call: Call) -> bool:
@@ -295,7 +284,7 @@ def _around(plan: _Plan, writer: Writer, arguments: list, words: dict[str, str],
     world["fresh"] = _refresher(fuser, world, [(name, value) for name, _, value in arrays])
     lines += [f"    {writer.line(call)}" for call in plan.before]
     passed = [words.get(name, name) for name, _ in arguments]
-    lines.append(f"    if compiled({', '.join(passed)}): return MISS")
+    lines.append(f"    if compiled({', '.join(passed)}): return FAILED")
     for call in plan.steps:
         for state in call.arguments[0].state.values():
             if "step" in state and any(k.endswith("_step") and world.get(k[:-5]) is state for k, _ in arguments):

@@ -13,9 +13,13 @@ from tinygrad_edu.primitive import new_node
 from tinygrad_edu.recorders import RecordingError, changes
 from tinygrad_edu.tensor import Tensor, wrap
 
-__all__ = ["MISS", "Writer", "build"]
+__all__ = ["FAILED", "MISS", "Writer", "build", "forgotten"]
 
 MISS = object()  # what a replay answers to arguments, parameters or modes that it was not recorded for
+
+FAILED = (
+    object()
+)  # what it answers to numbers that it cannot treat, such as a label that is no class, before anything was changed
 
 
 class Writer:
@@ -23,7 +27,14 @@ class Writer:
 
     def __init__(self, program: Program):
         self.program = program
-        self.world: dict[str, Any] = {"wrap": wrap, "Tensor": Tensor, "MISS": MISS, "changes": changes, "mode": mode}
+        self.world: dict[str, Any] = {
+            "wrap": wrap,
+            "Tensor": Tensor,
+            "MISS": MISS,
+            "FAILED": FAILED,
+            "changes": changes,
+            "mode": mode,
+        }
         self.world["array_of"] = _array_of
         self._known: dict[int, str] = {}
 
@@ -121,13 +132,41 @@ def build(program: Program) -> tuple[Callable, str, dict[str, Any]]:
     kept = {value.number for value in values_in(program.result)}
     lines = [f"def replay({heads}):", *writer.guards()]
     if program.gradient is None:
-        lines += [*writer.body(program.calls, kept), f"    return {writer.result(program.result)}"]
+        first = next((at for at, call in enumerate(program.calls) if _leaves_traces(call)), len(program.calls))
+        reads = {value.number for call in program.calls[first:] for value in call.values()}
+        attempt = writer.body(program.calls[:first], kept | reads)
+        lines += [
+            "    try:",
+            *("    " + line for line in attempt),
+            "        pass",
+            "    except IndexError: return FAILED",
+        ]
+        lines += [*writer.body(program.calls[first:], kept), f"    return {writer.result(program.result)}"]
     else:
         kept |= {value.number for value in program.gradient.saved()}
         lines += [*writer.body(program.calls, kept), *_with_way_back(writer, program.gradient)]
     source = "\n".join(lines) + "\n"
     exec(compile(source, "<tinygrad_edu replay>", "exec"), writer.world)
     return writer.world["replay"], source, writer.world
+
+
+def _leaves_traces(call: Call) -> bool:
+    """Whether a call cannot be done twice: after it, an error is no reason to run the function as it is written."""
+    return call.kind in ("deposit", "write") or (call.kind == "effect" and forgotten(call) is None)
+
+
+def forgotten(call: Call) -> list[Any] | None:
+    """Return the leaves whose gradients an effect sets to None; None if it does something else."""
+    from tinygrad_edu.nn.module import Module
+    from tinygrad_edu.optim.optimizer import Optimizer
+
+    if call.function is Module.zero_grad.__wrapped__ and len(call.arguments) == 1 and not call.keywords:  # type: ignore[attr-defined]
+        return [p.node for p in call.arguments[0].parameters()]
+    if call.function is Optimizer.zero_grad.__wrapped__ and len(call.arguments) == 1 and not call.keywords:  # type: ignore[attr-defined]
+        return [p.node for group in call.arguments[0].param_groups for p in group["params"]]
+    if call.function is Tensor.grad.fset.__wrapped__ and call.arguments[1] is None:  # type: ignore[attr-defined]
+        return [call.arguments[0].node]
+    return None
 
 
 def _with_way_back(writer: Writer, gradient: Gradient) -> list[str]:

@@ -11,7 +11,7 @@ from tinygrad_edu.compiler.finishing import finished
 from tinygrad_edu.compiler.plan import Plan, plan_of
 from tinygrad_edu.compiler.program import Program, difference
 from tinygrad_edu.compiler.recorder import Recorder
-from tinygrad_edu.compiler.replay import MISS, build
+from tinygrad_edu.compiler.replay import FAILED, MISS, build
 from tinygrad_edu.errors import location, message
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.quiet import quietly
@@ -104,10 +104,14 @@ class RecordedStep:
         with self._lock:
             if not kwargs and len(args) == self._arity:
                 answer = self._last(*args)
+                if answer is FAILED:
+                    return self.function(*args)
                 if answer is not MISS:
                     return answer
             tensors, key = signature_of(args, kwargs)
             answer = self._replay(tensors, key, plain=not kwargs and len(tensors) == len(args))
+            if answer is FAILED:  # a mistake, which the function itself will explain, or labels that are to be ignored
+                return self.function(*args, **kwargs)
             return self._record(args, kwargs, tensors, key) if answer is MISS else answer
 
     def plan(self, number: int = 0) -> Plan:
@@ -143,7 +147,7 @@ class RecordedStep:
                 each.refresh()
                 answer = each.replay(*tensors)
                 if answer is not MISS:
-                    if plain:  # the next call may come here directly
+                    if plain and answer is not FAILED:  # the next call may come here directly
                         self._last, self._arity = each.replay, len(tensors)
                     return answer
         return MISS

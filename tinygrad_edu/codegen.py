@@ -217,7 +217,7 @@ def _recording(op: "Primitive", data: dict[str, str], shapes_known: bool) -> lis
         lines.append(f"    {a}_node = {optional}{public[a]}.node")
     wanted = " or ".join(f"{a}_node is not None" for a in op.rules)
     lines.append(f"    if ({wanted}) and mode.enabled:")
-    lines.append("        out.node = node = new(Node)")
+    lines.append("        out.node = node = Node()")
     lines.append(f"        node.op = OP; node.parents = ({', '.join(f'{a}_node' for a in op.rules)},)")
     lines.append(f"        node.saved = ({''.join(_saved(op, name, data) + ', ' for name in op.reads)})")
     if shapes_known:

@@ -17,7 +17,8 @@ _constants: dict[Any, Tensor] = {}
 
 def constant(value: Any, like: Any) -> Tensor:
     """Return a Python number as a Tensor that mixes with the array `like` as PyTorch says: weakly."""
-    key = (value, value.__class__, like.dtype.char, like.__class__)
+    kind_of_like = like.__class__  # tells the dtype of a NumPy number
+    key = (value, value.__class__, like.dtype.char if kind_of_like is np.ndarray else kind_of_like)
     found = _constants.get(key)
     if found is None:
         kind = dtypes.of_number(value)

@@ -10,7 +10,12 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = ["as_image", "as_sizes", "sizes_so_far", "too_large"]
 
-_NAMES = {"convolution": "conv2d", "convolution_relu": "conv2d", "window_max": "max_pool2d", "window_mean": "avg_pool2d"}  # as users call them
+_NAMES = {
+    "convolution": "conv2d",
+    "convolution_relu": "conv2d",
+    "window_max": "max_pool2d",
+    "window_mean": "avg_pool2d",
+}  # as users call them
 _AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 
 

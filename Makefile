@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 # The torch that the tests compare with is large; `make test ORACLE=` leaves it out and the comparisons are skipped.
 ORACLE ?= oracle
 RUN := $(BIN)/python -m
+# How many processes share the tests; each needs about 1.5 GB.
+WORKERS ?= 2
 # The MNIST files, where they are at hand: a folder given, or one beside the checkout.
 ifneq ($(or $(TINYGRAD_EDU_DATA),$(wildcard ../shared/data)),)
 export TINYGRAD_EDU_DATA := $(abspath $(or $(TINYGRAD_EDU_DATA),$(wildcard ../shared/data)))
@@ -50,10 +52,10 @@ demo: $(READY)
 	$(BIN)/tinygrad-edu demo --out out
 
 test: $(VENV)/.ready-oracle
-	$(RUN) pytest
+	$(RUN) pytest -n $(WORKERS) --dist loadfile
 
 test-without-numba: $(VENV)/.ready-oracle
-	NUMBA_DISABLE_JIT=1 $(RUN) pytest
+	NUMBA_DISABLE_JIT=1 $(RUN) pytest -n $(WORKERS) --dist loadfile
 
 quick: $(VENV)/.ready-dev
 	$(RUN) pytest -m "not slow" -x -q tests/test_engine.py tests/test_nano.py tests/kernels tests/nn tests/optim tests/datasets

@@ -24,6 +24,7 @@ def constant(value: Any, like: Any) -> Tensor:
         kind = dtypes.of_number(value)
         own = dtypes.from_numpy_dtype(like.dtype)
         array = np.array(value).astype((own if own.category >= kind.category else kind).numpy)
+        array.setflags(write=False)  # it is everybody's: writing to it would change the number in every program
         found = wrap(array if like.__class__ is np.ndarray else array[()])
         if len(_constants) > 4096:
             _constants.clear()

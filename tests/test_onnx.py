@@ -505,7 +505,10 @@ class TestInputsAndOutputs:
         assert [i.name for i in proto.graph.input] == ["input", "weight", "bias"]
         assert len(proto.graph.initializer) == 0
         np.testing.assert_allclose(
-            run(proto, x, model.weight.detach(), model.bias.detach())[0], model(x).numpy(force=True), rtol=1e-5, atol=1e-6
+            run(proto, x, model.weight.detach(), model.bias.detach())[0],
+            model(x).numpy(force=True),
+            rtol=1e-5,
+            atol=1e-6,
         )
         both = tg.onnx.export(model, x, keep_initializers_as_inputs=True)
         assert (len(both.graph.input), len(both.graph.initializer)) == (3, 2)

@@ -19,6 +19,7 @@ from benchmarks.scaling_cases import SCALING
 from benchmarks.workloads import WORKLOADS, Chain, Scalar, Training, Workload, load_data
 
 MAX_STEPS = 20_000
+WARM_UP = 3  # calls before steps are counted: a step may be recorded in two of them, and compiled in the second
 KNOWN: dict[str, Workload | Kernel] = {**WORKLOADS, **KERNELS, **SCALING}
 
 
@@ -68,7 +69,8 @@ class Worker:
         gc.collect()  # the program of the comparison must not count as memory of the timed one
         self.run = self.build(self.workload)
         unit = steps = self.peer.steps_per_call
-        self.run(unit)
+        for _ in range(WARM_UP):
+            self.run(unit)
         while True:
             taken = self.time(steps)["seconds"]
             if taken > seconds / 4 or steps >= MAX_STEPS:

@@ -153,29 +153,6 @@ REPORT = {
 }
 
 
-REPORT = {
-    "date": "today",
-    "digits": "MNIST",
-    "repeats": 5,
-    "seconds": 0.5,
-    "absent": ["MyGrad"],
-    "startup": {
-        "imports": {"torch": {"seconds": 0.8, "peak_mb": None}, "tinygrad_edu": {"seconds": 0.09, "peak_mb": 35.0}},
-        "first_steps": {"tinygrad_edu": {"seconds": None, "peak_mb": None}},
-        "cold_step": {"seconds": 20.0, "peak_mb": 100.0},
-    },
-    "machine": {
-        "cpu": "a processor",
-        "cores": 2,
-        "system": "Linux",
-        "load": "0.1",
-        "python": "3.11",
-        "packages": {"numpy": "2.4"},
-        "exported": {"OPENBLAS_CORETYPE": "Haswell"},
-    },
-}
-
-
 def test_report_states_the_conditions():
     results = [result("torch", 10, first_step_s=1.0, peak_mb=300.0, pools=["openblas 0.3 Haswell 1 threads"], cores=1)]
     results.append(result("micrograd", note="no arrays"))

@@ -68,13 +68,8 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(num: int) -> None:
-    """Let kernels, and the matrix products of NumPy, use `num` threads from now on.
+    """Let kernels, and the matrix products of NumPy, use `num` threads from now on."""
+    from threadpoolctl import threadpool_limits
 
-    NumPy's matrix library is told through threadpoolctl where that is installed; else only the kernels change.
-    """
     threads.set_num_threads(num)
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return
     threadpool_limits(limits=num, user_api="blas")

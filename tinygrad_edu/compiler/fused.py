@@ -117,7 +117,7 @@ class Fuser:
         if write is not None:
             write(self, call)
         elif call.kind == "add":
-            self.elementwise(call.results[0], _plus, call.arguments)
+            self.elementwise(call.results[0], call.function, call.arguments)
         elif call.kind == "sum":
             self.reduce(call.results[0], call.arguments[0])
         elif call.kind in ("op", "rule") and not call.several and call.op.name not in BY_SHAPE:
@@ -180,10 +180,6 @@ class Fuser:
             raise NotFusible("a mean along one dimension")
         self.lines.append(f"{name}[...] = {self.type}(0)")
         self.nest(value.shape, f"{name}[{_indices(out.shape, value.shape)}] += {element}")
-
-
-def _plus(first: Any, second: Any) -> Any:
-    return first + second
 
 
 def _indices(shape: tuple, whole: tuple) -> str:

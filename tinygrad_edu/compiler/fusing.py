@@ -121,7 +121,7 @@ def fuse(program: Program) -> tuple[Callable, str, dict[str, Any]]:
             raise NotFusible("a result that shares its memory")
     world["work"] = _aligned(fuser.size + len(scalars), fuser.kind)
     world["grads"] = _aligned(fuser.room, fuser.kind)
-    arguments = [(name, _passed(name, program, world, plan)) for name in fuser.arguments]
+    arguments = [(name, _passed(name, program, plan)) for name in fuser.arguments]
     arguments += [("work", world["work"]), ("grads", world["grads"])]
     words = _steps(plan, writer, arguments)
     compiled, text = _compile(fuser, [name for name, _ in arguments], [example for _, example in arguments])
@@ -139,7 +139,7 @@ def _aligned(count: int, kind: np.dtype) -> np.ndarray:
     return room[start : start + count]
 
 
-def _passed(name: str, program: Program, world: dict[str, Any], plan: _Plan) -> Any:
+def _passed(name: str, program: Program, plan: _Plan) -> Any:
     """Return an example of an argument, for its type."""
     for value in (*program.inputs, *program.held, *(r for call in plan.before for r in call.results if r is not None)):
         if value.name == name:

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from tinygrad_edu.kernels import linear_loops
 from tinygrad_edu.kernels.compiler import compiled
-from tinygrad_edu.kernels.vector import transpose_tile, usable
+from tinygrad_edu.kernels.vector import transpose, usable
 from tinygrad_edu.kernels.vector_instructions import FLOAT, INT, LANES, VECTOR, ZERO, Emitter
 
 ONE = np.ones(1, np.float32)
@@ -218,18 +218,7 @@ def _panel(rows, depth, a, a_row, a_depth, b, b_depth, c, c_row, start, start_ro
 panel = _once(_panel, 12)
 
 
-@compiled()
-def _turn(source, source_row, target, target_row, rows, columns):
-    """target[j, i] = source[i, j] for i < rows and j < columns."""
-    for i in range(0, rows, LANES):
-        for j in range(0, columns, LANES):
-            transpose_tile(
-                source + i * source_row + 4 * j, source_row, target + j * target_row + 4 * i, target_row,
-                min(LANES, rows - i), min(LANES, columns - j),
-            )  # fmt: skip
-
-
-turn = _once(_turn, 6)
+turn = _once(transpose, 6)
 
 
 @compiled()

@@ -10,6 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.array_rules import hands_on, makes_new, reads_of
+from tinygrad_edu.expressions import written_out
 
 if TYPE_CHECKING:
     from tinygrad_edu.primitive import Primitive
@@ -42,7 +43,7 @@ def build_record(op: "Primitive") -> Callable:
     function: Any = op.function
     world = function.__globals__
     world.update(
-        Tensor=p.Tensor, Node=p.Node, new=object.__new__, tick=p.tick, mode=p.mode, observers=p.observers, notify=p.notify,
+        Tensor=p.Tensor, Node=p.Node, new=object.__new__, tick=p.tick, mode=p.mode, disabled=p.disabled, observers=p.observers, notify=p.notify,
         constant=p.constant, promoted=p.promoted, as_float=p.as_float, track_view=p.track_view, ndarray=p.np.ndarray, forward=op.forward,
     )  # fmt: skip
     made = _compile(op, record_source(op), dict(world), op.name)
@@ -187,8 +188,7 @@ def record_source(op: "Primitive") -> str:
         put(f"        if not ({test}):")
         for public, a in zip(publics, own, strict=True):
             put(f"            {public} = as_float({public}); {data[a]} = {public}._data")
-    call = [data[a] for a in own] + [n if i < _positional(op) else f"{n}={n}" for i, n in enumerate(op.parameters)]
-    put(f"        result = forward({', '.join(call)})")
+    put(f"        result = {_formula(op, data)}")
     put("    except AttributeError as error:")
     put(f"        return OP.retry({arguments}, {parameters}, error)")
     put("    except ValueError as error:")
@@ -200,6 +200,18 @@ def record_source(op: "Primitive") -> str:
     put(f"    if observers: notify(OP, {arguments}, {parameters}, out)")
     put("    return out")
     return "\n".join(lines) + "\n"
+
+
+def _formula(op: "Primitive", data: dict[str, str]) -> str:
+    """What computes the result: the op's own formula, or a call of its function where that is more than a formula."""
+    if op.forward is op.declared:
+        formula = written_out(op.declared, data | {n: n for n in op.parameters})
+        if formula is not None:
+            return formula
+    call = [data[a] for a in op.arguments] + [
+        n if i < _positional(op) else f"{n}={n}" for i, n in enumerate(op.parameters)
+    ]
+    return f"forward({', '.join(call)})"
 
 
 def _positional(op: "Primitive") -> int:
@@ -216,7 +228,7 @@ def _recording(op: "Primitive", data: dict[str, str], shapes_known: bool) -> lis
         optional = f"None if {public[a]} is None else " if a in op.optional else ""
         lines.append(f"    {a}_node = {optional}{public[a]}.node")
     wanted = " or ".join(f"{a}_node is not None" for a in op.rules)
-    lines.append(f"    if ({wanted}) and mode.enabled:")
+    lines.append(f"    if ({wanted}) and (not disabled or mode.enabled):")
     lines.append("        out.node = node = Node()")
     lines.append(f"        node.op = OP; node.parents = ({', '.join(f'{a}_node' for a in op.rules)},)")
     lines.append(f"        node.saved = ({''.join(_saved(op, name, data) + ', ' for name in op.reads)})")
@@ -281,7 +293,9 @@ def pull_source(op: "Primitive") -> str:
         if op.together is not None:
             lines += _give(f"{a}_node", f"{a}_part", "        ")
             continue
-        put("        part = g" if hands_on(rule) else f"        part = d_{a}({', '.join(('g', *reads_of(rule)))})")
+        reads = ("g", *reads_of(rule))
+        formula = written_out(rule, {n: n for n in reads})
+        put(f"        part = {formula or f'd_{a}(' + ', '.join(reads) + ')'}")
         if mixed:
             position = op.arguments.index(a)
             put(f"        if shapes is not None and part.shape != shapes[{position}]:")

@@ -30,21 +30,24 @@ _one_at_a_time = (
 )  # gradients travel on the nodes, so two passes must not share a leaf at the same time
 
 
-def gather(roots: Iterable[Node], mark: object) -> list[Node]:
-    """Return every node the roots depend on, newest first, marked with `mark`."""
+def gather(roots: Iterable[Node], mark: object) -> tuple[list[Node], list[Node]]:
+    """Return the operations that the roots depend on, newest first, and the leaves; all are marked with `mark`."""
     nodes: list[Node] = []
-    append = nodes.append
+    leaves: list[Node] = []
     for node in roots:
         if node.mark is not mark:
             node.mark = mark
-            append(node)
+            (leaves if node.is_leaf else nodes).append(node)
     for node in nodes:  # grows while we walk it: breadth first without a queue
         for parent in node.parents:
             if parent is not None and parent.mark is not mark:
                 parent.mark = mark
-                append(parent)
+                if parent.is_leaf:
+                    leaves.append(parent)
+                else:
+                    nodes.append(parent)
     nodes.sort(key=_number, reverse=True)
-    return nodes
+    return nodes, leaves
 
 
 def keep_paths_to(targets: set[Node], nodes: list[Node]) -> list[Node]:
@@ -101,25 +104,27 @@ def backpropagate(
             return recorders[-1].backpropagate(seeds, targets, retain_graph, deposit)
         deposit = recorders[-1].depositing(deposit)
     nodes: list[Node] = []
+    leaves: list[Node] = []
     _one_at_a_time.acquire()
     noise = silence()
     try:
         mark = object()
-        nodes = gather([node for node, _ in seeds], mark)
+        nodes, leaves = gather([node for node, _ in seeds], mark)
+        overwritten = bool(nodes) and latest_write() > nodes[-1].number  # something was, since the oldest operation
         if targets is not None:
-            nodes = keep_paths_to(targets, nodes)
-        if latest_write() > _oldest_operation(nodes):
+            nodes, leaves = keep_paths_to(targets, [*nodes, *leaves]), []
+        if overwritten:
             for node in nodes:
                 check_saved(node)
         for node, seed in seeds:
             if node.mark is mark:  # unmarked: no target can be reached from here
                 add(node, seed)
         if targets is None and not create_graph and not inspectors:
-            _pass_on_arrays(nodes, retain_graph, deposit)
+            _pass_on_arrays(nodes, leaves, retain_graph, deposit)
             return {}
-        return _pass(nodes, targets, retain_graph, create_graph, deposit)
+        return _pass([*nodes, *leaves], targets, retain_graph, create_graph, deposit)
     except BaseException:
-        for node in nodes:  # leave no half-collected gradient behind for the next pass
+        for node in (*nodes, *leaves):  # leave no half-collected gradient behind for the next pass
             node.grad = None
         raise
     finally:
@@ -159,7 +164,7 @@ def _pass(
     return found
 
 
-def _pass_on_arrays(nodes: list[Node], retain_graph: bool, deposit: Callable) -> None:
+def _pass_on_arrays(nodes: list[Node], leaves: list[Node], retain_graph: bool, deposit: Callable) -> None:
     """The same walk for an ordinary ``loss.backward()``, without the questions that only the other cases ask."""
     for node in nodes:
         gradient = node.grad
@@ -169,15 +174,21 @@ def _pass_on_arrays(nodes: list[Node], retain_graph: bool, deposit: Callable) ->
         if node.hooks is not None:
             with set_grad_enabled(False):
                 gradient = run_hooks(node, gradient)
-        op = node.op
-        if op is None:  # a leaf
-            deposit(node, gradient, node.owned)
-        elif node.saved is None:
+        if node.saved is None:
             raise used_before(node)
-        else:
-            op.pull(node, gradient)
-            if op.frees and not retain_graph:
-                node.saved = None
+        op = node.op
+        op.pull(node, gradient)
+        if op.frees and not retain_graph:
+            node.saved = None
+    for leaf in leaves:
+        gradient = leaf.grad
+        if gradient is None:
+            continue
+        leaf.grad = None
+        if leaf.hooks is not None:
+            with set_grad_enabled(False):
+                gradient = run_hooks(leaf, gradient)
+        deposit(leaf, gradient, leaf.owned)
 
 
 def add(node: Node, gradient: Any) -> None:
@@ -195,10 +206,3 @@ def run_hooks(node: Node, gradient: Any) -> Any:
         if replacement is not None:
             gradient, node.owned = replacement, False
     return gradient
-
-
-def _oldest_operation(nodes: list[Node]) -> int:
-    for node in reversed(nodes):
-        if not node.is_leaf:
-            return node.number
-    return latest_write()

@@ -307,8 +307,15 @@ class Tensor(Operations):
         return total
 
     @grad.setter
-    @again
     def grad(self, value: "Tensor | None") -> None:
+        node = self.node
+        if value is None and not recorders and node is not None and node.is_leaf:  # x.grad = None, before every step
+            node.total = None
+        else:
+            self._set_grad(value)
+
+    @again
+    def _set_grad(self, value: "Tensor | None") -> None:
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"grad: assigned grad expected to be a Tensor or None but got {type(value).__name__}")

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_edu.compiler.program import AsTensor, Call, Program, Value, replaced
 from tinygrad_edu.engine import gather, keep_paths_to
 from tinygrad_edu.errors import is_ours, message, user_place
-from tinygrad_edu.grad_mode import mode
+from tinygrad_edu.grad_mode import set_grad_enabled
 from tinygrad_edu.graph import Leaf, Node
 from tinygrad_edu.memory import check_saved, note_write
 from tinygrad_edu.mistakes import used_before
@@ -146,7 +146,8 @@ class Recorder:
     ) -> dict[Node, Any]:
         """Run the chain rule on arrays rule by rule, writing down each; the same walk as the engine's own."""
         mark = object()
-        nodes = gather([node for node, _ in seeds], mark)
+        operations, leaves = gather([node for node, _ in seeds], mark)
+        nodes = [*operations, *leaves]
         if targets is not None:
             nodes = keep_paths_to(targets, nodes)
         for node in nodes:
@@ -156,8 +157,7 @@ class Recorder:
             if node.mark is mark:
                 self._contribute(gradients, node, seed, False)
         found: dict[Node, Any] = {}
-        before, mode.enabled = mode.enabled, False
-        try:
+        with set_grad_enabled(False):
             for node in nodes:
                 if node in gradients:
                     gradient, owned = gradients.pop(node)
@@ -176,8 +176,6 @@ class Recorder:
                         self._pull(node, gradient, gradients, mark)
                         if not retain_graph and node.op.frees:
                             node.saved = None
-        finally:
-            mode.enabled = before
         return found
 
     def _pull(self, node: Node, g: Any, gradients: dict, mark: object) -> None:

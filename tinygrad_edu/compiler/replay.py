@@ -164,7 +164,7 @@ def forgotten(call: Call) -> list[Any] | None:
         return [p.node for p in call.arguments[0].parameters()]
     if call.function is Optimizer.zero_grad.__wrapped__ and len(call.arguments) == 1 and not call.keywords:  # type: ignore[attr-defined]
         return [p.node for group in call.arguments[0].param_groups for p in group["params"]]
-    if call.function is Tensor.grad.fset.__wrapped__ and call.arguments[1] is None:  # type: ignore[attr-defined]
+    if call.function is Tensor._set_grad.__wrapped__ and call.arguments[1] is None:  # type: ignore[attr-defined]
         return [call.arguments[0].node]
     return None
 

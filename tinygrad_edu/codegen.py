@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.array_rules import hands_on, makes_new, reads_of
 from tinygrad_edu.expressions import written_out
+from tinygrad_edu.grad_mode import disabled
 
 if TYPE_CHECKING:
     from tinygrad_edu.primitive import Primitive
@@ -39,12 +40,14 @@ def stub(op: "Primitive") -> Callable:
 def build_record(op: "Primitive") -> Callable:
     """Write the recording function and put its code into the op's public function."""
     from tinygrad_edu import primitive as p
+    from tinygrad_edu.operands import constants
 
     function: Any = op.function
     world = function.__globals__
     world.update(
-        Tensor=p.Tensor, Node=p.Node, new=object.__new__, tick=p.tick, mode=p.mode, disabled=p.disabled, observers=p.observers, notify=p.notify,
-        constant=p.constant, promoted=p.promoted, as_float=p.as_float, track_view=p.track_view, ndarray=p.np.ndarray, forward=op.forward,
+        Tensor=p.Tensor, Node=p.Node, new=object.__new__, tick=p.tick, mode=p.mode, disabled=disabled, observers=p.observers, notify=p.notify,
+        constant=p.constant, constants=constants, promoted=p.promoted,
+        as_float=p.as_float, track_view=p.track_view, ndarray=p.np.ndarray, forward=op.forward,
     )  # fmt: skip
     made = _compile(op, record_source(op), dict(world), op.name)
     function.__defaults__, function.__kwdefaults__ = made.__defaults__, made.__kwdefaults__
@@ -156,9 +159,14 @@ def record_source(op: "Primitive") -> str:
         x, y = data[own[0]], data[own[1]]
         put(f"        {x} = {first}._data")
         if own[1] in op.numbers:
-            like = f"{x} if {x}.dtype.kind == 'f' else as_float({first})._data" if op.float_result else x
             put(f"        kind = {second}.__class__")
-            put(f"        if kind is float or kind is int: {second} = constant({second}, {like})")
+            put("        if kind is float or kind is int:")
+            put(
+                f"            like = {x}"
+                + (f" if {x}.dtype.kind == 'f' else as_float({first})._data" if op.float_result else "")
+            )
+            put(f"            known = constants.get(({second}, kind, like.__class__, like.dtype))")
+            put(f"            {second} = constant({second}, like) if known is None else known")
         put(f"        {y} = {second}._data")
         put(f"        kind = {x}.__class__")
         # two NumPy numbers of one class have one dtype and no shapes to compare

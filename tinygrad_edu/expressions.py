@@ -51,7 +51,9 @@ def _read(steps: list[Instruction], start: int, begun: list[str], names: Mapping
             stack += [names[name] for name in value]
         elif kind in _NUMBERS and value.__class__ in (int, float):
             stack.append(repr(value) if value >= 0 else f"({value!r})")
-        elif (kind == "BINARY_OP" and not step.argrepr.endswith("=")) or (kind == "COMPARE_OP" and value in _COMPARISONS):
+        elif (kind == "BINARY_OP" and not step.argrepr.endswith("=")) or (
+            kind == "COMPARE_OP" and value in _COMPARISONS
+        ):
             second, first = stack.pop(), stack.pop()
             stack.append(f"{_operand(first)} {step.argrepr if kind == 'BINARY_OP' else value} {_operand(second)}")
         elif kind == "UNARY_NEGATIVE":

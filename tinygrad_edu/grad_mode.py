@@ -155,4 +155,3 @@ class set_grad_enabled(_Switch):
         # Used as a decorator: undo what the constructor switched.
         switch(*self._at_call)
         return super().__call__(function)
-

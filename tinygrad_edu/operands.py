@@ -10,26 +10,25 @@ from tinygrad_edu.errors import ShapeError, message
 from tinygrad_edu.registry import registry
 from tinygrad_edu.tensor import Tensor, wrap
 
-__all__ = ["as_float", "broadcast_error", "constant", "promoted", "track_view"]
+__all__ = ["as_float", "broadcast_error", "constant", "constants", "promoted", "track_view"]
 
-_constants: dict[Any, Tensor] = {}
+constants: dict[Any, Tensor] = {}  # generated code looks here before it calls `constant`
 
 
 def constant(value: Any, like: Any) -> Tensor:
     """Return a Python number as a Tensor that mixes with the array `like` as PyTorch says: weakly."""
-    kind_of_like = like.__class__  # tells the dtype of a NumPy number
-    key = (value, value.__class__, like.dtype.char if kind_of_like is np.ndarray else kind_of_like)
-    found = _constants.get(key)
+    key = (value, value.__class__, like.__class__, like.dtype)
+    found = constants.get(key)
     if found is None:
         kind = dtypes.of_number(value)
         own = dtypes.from_numpy_dtype(like.dtype)
         array = np.array(value).astype((own if own.category >= kind.category else kind).numpy)
         array.setflags(write=False)  # it is everybody's: writing to it would change the number in every program
         found = wrap(array if like.__class__ is np.ndarray else array[()])
-        if len(_constants) > 4096:
-            _constants.clear()
+        if len(constants) > 4096:
+            constants.clear()
         if value:  # 0.0 == -0.0, so a zero must not be looked up by value
-            _constants[key] = found
+            constants[key] = found
     return found
 
 

@@ -25,7 +25,7 @@ from tinygrad_edu import codegen, dtypes
 from tinygrad_edu.array_rules import on_arrays, reads_of
 from tinygrad_edu.engine import add
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.grad_mode import disabled, mode
+from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.graph import Node, tick
 from tinygrad_edu.operands import as_float, broadcast_error, constant, promoted, track_view
 from tinygrad_edu.registry import observers, registry

@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
+from tinygrad_edu.registry import observers
 
 
 def test_sequential_runs_in_order():
@@ -168,3 +170,84 @@ def test_numbered_containers_behave_as_lists(kind, changes):
             model[i] = twin[i] = layer
         assert list(model) == twin
         assert list(model._modules) == [str(n) for n in range(len(twin))]
+
+
+class TestALayerAndItsActivationShareAKernel:
+    """The numbers, gradients and graph are those of the modules one by one."""
+
+    KINDS = (nn.ReLU, nn.Sigmoid, nn.Tanh)
+
+    @staticmethod
+    def one_by_one(model, x):
+        for module in model:
+            x = module(x)
+        return x
+
+    @pytest.mark.parametrize("bias", [True, False])
+    @pytest.mark.parametrize("dtype", [tg.float32, tg.float64])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_equal(self, kind, dtype, bias):
+        tg.manual_seed(1)
+        model = nn.Sequential(nn.Linear(3, 40, bias=bias), kind(), nn.Linear(40, 5), kind()).to(dtype)
+        x = tg.randn(30, 3, dtype=dtype, requires_grad=True)
+        wanted = [x, *model.parameters()]
+        together, apart = model(x), self.one_by_one(model, x)
+        assert together.dtype is apart.dtype
+        np.testing.assert_allclose(together.tolist(), apart.tolist(), rtol=1e-5, atol=1e-6)
+        first = tg.autograd.grad(together.pow(2).sum(), wanted, create_graph=True)
+        second = tg.autograd.grad(apart.pow(2).sum(), wanted, create_graph=True)
+        for a, b in zip(first, second, strict=True):
+            np.testing.assert_allclose(a.tolist(), b.tolist(), rtol=1e-5, atol=1e-6)
+        again = [tg.autograd.grad(sum(g.sum() for g in grads), x)[0] for grads in (first, second)]
+        np.testing.assert_allclose(again[0].tolist(), again[1].tolist(), rtol=1e-4, atol=1e-4)
+
+    def test_the_graph_names_both(self):
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh())
+        node = model(tg.ones(2, 3)).grad_fn
+        assert node.name() == "TanhBackward0"
+        (inner, _), *_ = node.next_functions
+        assert inner.name() == "AddmmBackward0"
+        assert [type(parent).__name__ for parent, _ in inner.next_functions] == ["NoneType", "Leaf", "Leaf"]
+
+    def test_nothing_is_recorded_where_nothing_is_wanted(self):
+        model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        with tg.no_grad():
+            assert model(tg.ones(2, 3)).grad_fn is None
+        assert model.requires_grad_(False)(tg.ones(2, 3)).grad_fn is None
+
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_a_hook_sees_what_lies_between(self, place):
+        model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        seen = []
+        model[place].register_forward_hook(lambda module, args, out: seen.append((args[0].shape, out.shape)))
+        model(tg.ones(2, 3))
+        assert seen == [((2, 3), (2, 4))] if place == 0 else [((2, 4), (2, 4))]
+
+    def test_an_observer_sees_both(self):
+        model, seen = nn.Sequential(nn.Linear(3, 4), nn.ReLU()), []
+        observers.append(lambda name, *rest: seen.append(name))
+        try:
+            model(tg.ones(2, 3))
+        finally:
+            observers.pop()
+        assert seen == ["linear", "relu"]
+
+    @pytest.mark.parametrize("shape", [(3,), (2, 5, 3), (0, 3)])
+    def test_other_shapes(self, shape):
+        model = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid())
+        x = tg.ones(*shape)
+        np.testing.assert_allclose(model(x).tolist(), self.one_by_one(model, x).tolist(), rtol=1e-6)
+
+    def test_a_wrong_size_names_the_layer(self):
+        model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        with pytest.raises(RuntimeError, match=r"E101.*the weight \(4, 3\) wants 3"):
+            model(tg.ones(2, 5))
+
+    def test_a_layer_of_ones_own_is_called(self):
+        class Doubled(nn.Linear):
+            def forward(self, input):
+                return super().forward(input) * 2
+
+        model = nn.Sequential(Doubled(3, 4), nn.ReLU())
+        x = tg.ones(2, 3)
+        np.testing.assert_allclose(model(x).tolist(), self.one_by_one(model, x).tolist(), rtol=1e-6)

@@ -48,28 +48,24 @@ class Flat:
 
     def others(self, params: list[Tensor]) -> list[Tensor]:
         """Return the parameters of the group that are not among the joined ones."""
+        if len(params) == len(self.params):
+            return []
         return [p for p in params if id(p) not in self._mine]
 
     def gather(self) -> bool:
         """Copy the gradients together; False if one is missing, or a parameter has other memory by now."""
-        gradients = []
+        gradients, kind = [], self.kind
         for p, view in zip(self.params, self.views, strict=True):
             leaf = p.node
             g = None if leaf is None else leaf.total
             if g.__class__ is Tensor:
                 g = g._data
-            if (
-                g.__class__ is not np.ndarray
-                or p._data is not view
-                or g.dtype is not self.kind
-                or g.shape != view.shape
-            ):
+            if g.__class__ is not np.ndarray or p._data is not view or g.dtype is not kind:
                 return False
             gradients.append(g)
-        np.concatenate(gradients, axis=None, out=self.g)
-        first = self.states[0]
+        np.concatenate(gradients, None, self.g)
         for key in self.numbers:
-            self.state[key] = first[key]
+            self.state[key] = self.states[0][key]
         return True
 
     def spread(self) -> None:

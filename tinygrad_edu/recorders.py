@@ -48,7 +48,7 @@ def drawn(function: Callable) -> Callable:
 
 def look(what: str) -> None:
     """Refuse that a value is looked at while a step is recorded: the step would take the same turn ever after."""
-    if recorders[-1].here():
+    if recorders and recorders[-1].here():
         raise RecordingError(
             message(
                 "",

@@ -234,6 +234,20 @@ def test_what_looks_at_numbers_is_refused_with_its_line(function, what):
     assert tg.ones(1).item() == 1.0  # nothing is being recorded any more
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        tg.unique, tg.unique_consecutive, tg.nonzero, tg.histc, tg.histogram,
+        lambda x: tg.bincount(x.long()), lambda x: tg.searchsorted(x, x), lambda x: tg.bucketize(x, x),
+        lambda x: x * tg.equal(x, x), lambda x: x * tg.allclose(x, x),
+    ],
+)  # fmt: skip
+def test_what_is_computed_unseen_is_refused(function):
+    """Equal results of the two recordings would be taken for constants."""
+    with pytest.raises(RecordingError, match="reads a tensor's value"):
+        tg.compile(function)(tg.ones(3))
+
+
 def test_what_python_changes_between_calls_is_noticed():
     calls = []
 

@@ -9,6 +9,7 @@ from tinygrad_edu.ops.alias import alias
 from tinygrad_edu.ops.dims import normalize_dims
 from tinygrad_edu.primitive import composite, install, primitive
 from tinygrad_edu.quiet import quietly
+from tinygrad_edu.recorders import look
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
@@ -119,12 +120,14 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     >>> tg.allclose(tg.tensor([1., 2.]), tg.tensor([1., 2. + 1e-7]))
     True
     """
+    look("allclose()")
     return bool(np.all(isclose(input, other, rtol, atol, equal_nan)._data))
 
 
 @composite
 def equal(input, other):
     """Tell whether two tensors have the same shape and the same elements. Returns a Python bool."""
+    look("equal()")
     return input._data.shape == other._data.shape and bool(np.all(eq(input, other)._data))
 
 

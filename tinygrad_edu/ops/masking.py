@@ -15,6 +15,7 @@ from tinygrad_edu.ops.expanding import broadcast_shapes, expand
 from tinygrad_edu.ops.indexing import advanced_index, index_spread
 from tinygrad_edu.ops.shape import reshape_to
 from tinygrad_edu.primitive import composite, install, primitive
+from tinygrad_edu.recorders import look
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero", "where"]
@@ -181,6 +182,7 @@ def nonzero(input, *, out=None, as_tuple=False):
 
     The tuple form can index: ``x[x.nonzero(as_tuple=True)]``.
     """
+    look("nonzero()")
     if as_tuple:
         return tuple(wrap(a) for a in np.nonzero(np.atleast_1d(np.asarray(input._data))))
     return wrap(np.argwhere(np.asarray(input._data)))

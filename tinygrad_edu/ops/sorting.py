@@ -12,7 +12,7 @@ from tinygrad_edu.ops.dims import normalize_dim
 from tinygrad_edu.ops.gathering import take_along
 from tinygrad_edu.ops.shape import squeeze
 from tinygrad_edu.primitive import composite
-from tinygrad_edu.recorders import again
+from tinygrad_edu.recorders import again, look
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = [
@@ -141,6 +141,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     Tensor, or a tuple
         With `return_inverse` also where each element went, with `return_counts` also how often each occurs.
     """
+    look("unique()")
     data, dim = np.asarray(input._data), _slices("unique", input._data.shape, dim)
     values, _, inverse, counts = np.unique(data, True, True, True, axis=dim, equal_nan=False)
     return _unique_parts(
@@ -151,6 +152,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 @composite
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Leave out elements equal to the one before (or slices along `dim`); not differentiable."""
+    look("unique_consecutive()")
     data, dim = np.asarray(input._data), _slices("unique_consecutive", input._data.shape, dim)
     rows = data.reshape(-1) if dim is None else np.moveaxis(data, dim, 0)
     flat = rows.reshape(len(rows), rows[:1].size if len(rows) else 0)
@@ -172,6 +174,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     right : bool
         Among equal elements, take the last place instead of the first; ``side="right"`` is another way to say so.
     """
+    look("searchsorted()")
     if side not in (None, "left", "right"):
         raise RuntimeError(f"searchsorted: side can only be 'left' or 'right' but got {side}.")
     from_right = right or side == "right"
@@ -202,6 +205,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 @composite
 def bincount(input, weights=None, minlength=0):
     """Count how often each number 0, 1, 2, ... occurs in a vector; with `weights`, add those up instead."""
+    look("bincount()")
     data = np.asarray(input._data)
     if data.dtype.kind in "fb":
         raise NotImplementedError(
@@ -226,6 +230,7 @@ def bincount(input, weights=None, minlength=0):
 @composite
 def histc(input, bins=100, min=0, max=0):
     """Counts of elements in `bins` equal intervals from `min` to `max` (by default, from the smallest element to the largest)."""
+    look("histc()")
     data = np.asarray(input._data).ravel()
     if data.dtype.kind != "f":
         raise NotImplementedError(f"histc: not implemented for {input.dtype}. Fix: x.float().")
@@ -264,6 +269,7 @@ def histogram(input, bins=100, *, range=None, weight=None, density=False):
     >>> hist.tolist(), edges.tolist()
     ([1.0, 3.0], [0.0, 1.0, 2.0])
     """
+    look("histogram()")
     data = np.asarray(input._data).ravel()
     if data.dtype.kind != "f" or (data.size and data.itemsize < 4):
         raise NotImplementedError(f"histogram: not implemented for {input.dtype}. Fix: x.float().")

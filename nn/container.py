@@ -8,7 +8,7 @@ from tinygrad_edu.nn.activation import ReLU, Sigmoid, Tanh
 from tinygrad_edu.nn.linear import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.printing import indented, layout
-from tinygrad_edu.ops.linear import linear_activated
+from tinygrad_edu.ops.linear_activated import linear_activated
 from tinygrad_edu.recorders import recorders
 from tinygrad_edu.registry import observers
 from tinygrad_edu.tensor import Tensor

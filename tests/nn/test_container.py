@@ -201,6 +201,33 @@ class TestALayerAndItsActivationShareAKernel:
         again = [tg.autograd.grad(sum(g.sum() for g in grads), x)[0] for grads in (first, second)]
         np.testing.assert_allclose(again[0].tolist(), again[1].tolist(), rtol=1e-4, atol=1e-4)
 
+    @pytest.mark.parametrize("size", [6, 400])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_ordinary_backward_pass(self, kind, size):
+        tg.manual_seed(2)
+        model = nn.Sequential(nn.Linear(3, size), kind(), nn.Linear(size, 5), kind())
+        x = tg.randn(30, 3, requires_grad=True)
+        wanted = [x, *model.parameters()]
+        found = []
+        for out in (model(x), self.one_by_one(model, x)):
+            for leaf in wanted:
+                leaf.grad = None
+            loss = out.pow(2).sum()
+            loss.backward(retain_graph=True)
+            loss.backward()
+            found.append([leaf.grad.tolist() for leaf in wanted])
+            with pytest.raises(RuntimeError, match="E204"):
+                loss.backward()
+        for together, apart in zip(*found, strict=True):
+            np.testing.assert_allclose(together, apart, rtol=1e-5, atol=1e-5)
+
+    def test_an_anomaly_is_found_in_a_graph_that_was_there_before(self):
+        model = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+        model[0].weight.data = tg.full((2, 2), float("inf"))
+        loss = model(tg.ones(1, 2, requires_grad=True)).sum()
+        with tg.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="backward of linear"):
+            loss.backward()
+
     def test_the_graph_names_both(self):
         model = nn.Sequential(nn.Linear(3, 4), nn.Tanh())
         node = model(tg.ones(2, 3)).grad_fn

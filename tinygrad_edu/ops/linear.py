@@ -6,13 +6,11 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.grad_mode import mode
-from tinygrad_edu.kernels.elementwise_numpy import NONE, RELU, SIGMOID, TANH
+from tinygrad_edu.kernels.elementwise_numpy import NONE
 from tinygrad_edu.ops.matmul import matmul, mixed_dtypes
 from tinygrad_edu.ops.reduction import sum_to
 from tinygrad_edu.ops.shape import reshape_to, transpose, unsqueeze
-from tinygrad_edu.primitive import new_node, primitive, registry
-from tinygrad_edu.tensor import Tensor, wrap
+from tinygrad_edu.primitive import primitive
 
 __all__: list[str] = []
 
@@ -106,8 +104,19 @@ linear.derivative(
 )
 
 
+class BeforeActivation:
+    """A gradient that still has to go through the activation behind the layer: the layer's kernel does it on the way."""
+
+    __slots__ = ("code", "gradient", "out")
+
+    def __init__(self, gradient: np.ndarray, out: np.ndarray, code: int):
+        self.gradient, self.out, self.code = gradient, out, code
+
+
 def _backward(g, needs, x, w, bias_shape):
     """The rules above on arrays: two products of matrices and a sum of rows."""
+    if g.__class__ is BeforeActivation:
+        return kernels.linear_act_backward(g.gradient, x, w, g.out, g.code, *needs)
     if g.ndim != 2:  # a vector, stacks of rows, or a weight (IN,)
         rows, matrix = math.prod(x.shape[:-1]), w.reshape(-1, w.shape[-1])
         gx, gw, gb = _backward(g.reshape(rows, len(matrix)), needs, x.reshape(rows, w.shape[-1]), matrix, bias_shape)
@@ -119,34 +128,3 @@ def _backward(g, needs, x, w, bias_shape):
 
 
 linear.derivative_on_arrays(_backward)
-assert linear.op.reads == ("w", "x", "w_shape", "bias_shape"), "what linear_activated saves"
-
-
-# ---- with the activation that follows it -----------------------------------------------------------------------------------
-_CODES = {"relu": RELU, "sigmoid": SIGMOID, "tanh": TANH}
-
-
-def linear_activated(input: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor | None:
-    """The activation ("relu", "sigmoid" or "tanh") of a fully connected layer, computed by one kernel call.
-
-    The graph is that of the two ops: no rule of theirs reads what lies between them, so it need not exist.
-
-    Returns
-    -------
-    Tensor, or None where the two have to run one after the other: for other shapes, and for what `linear` refuses.
-    """
-    x, w, b = input._data, weight._data, None if bias is None else bias._data
-    kind = x.dtype
-    if not (
-        x.ndim == 2 == w.ndim
-        and x.shape[1] == w.shape[1]
-        and w.dtype is kind
-        and (b is None or (b.dtype is kind and b.shape == w.shape[:1]))
-    ):
-        return None
-    out = wrap(kernels.linear_act_forward(x, w, b, _CODES[activation]))
-    parents = (input.node, weight.node, None if bias is None else bias.node)
-    if mode.enabled and parents != (None, None, None):
-        between = new_node(linear.op, parents, (w, x, w.shape, None if b is None else b.shape))
-        out.node = new_node(registry[activation], (between,), (out._data,))
-    return out

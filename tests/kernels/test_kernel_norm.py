@@ -71,6 +71,29 @@ def test_rows_of_large_numbers_with_a_small_spread(groups):
     np.testing.assert_allclose(rstd, 1 / np.sqrt(exact.var(1) + 1e-5), rtol=1e-4)
 
 
+@pytest.mark.parametrize("pixels", [1, 4, 300])
+def test_channels_of_large_numbers_with_a_small_spread(pixels):
+    x = (1000 + 0.01 * normal(1, 50, 3, pixels)).astype(np.float32)
+    x[0, :, 0] = 999  # the first number may be far from the others
+    exact = x.astype(np.float64)
+    _, mean, var, rstd = kernels.batch_norm_forward(x, None, None, 1e-5)
+    np.testing.assert_allclose(mean, exact.mean((0, 2)), rtol=1e-7)
+    np.testing.assert_allclose(var, exact.var((0, 2)), rtol=2e-5)
+    np.testing.assert_allclose(rstd, 1 / np.sqrt(exact.var((0, 2)) + 1e-5), rtol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [(1, 400), (1, 4)])
+def test_equal_numbers_have_no_spread(groups):
+    x = np.full((2, 400), 1000.1, np.float32)
+    y, mean, rstd = kernels.row_norm_forward(x, np.ones(groups, np.float32), np.zeros(groups, np.float32), 1e-12)
+    np.testing.assert_array_equal(mean, x[:, 0])
+    np.testing.assert_array_equal(y, 0)
+    np.testing.assert_allclose(rstd, 1e6, rtol=1e-3)
+    _, mean, var, _ = kernels.batch_norm_forward(x.reshape(2, 1, 400), None, None, 0.0)
+    assert mean[0] == x[0, 0]
+    assert var[0] == 0
+
+
 @pytest.mark.parametrize("groups", [(1, 20), (2, 5), (1, 1)])
 def test_a_nan_spoils_its_own_row_only(groups):
     x = normal(1, 4, 20)

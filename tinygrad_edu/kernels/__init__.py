@@ -43,6 +43,8 @@ linear_act_backward = kernel(linear_numpy.linear_act_backward)
 
 relu = kernel(elementwise_numpy.relu)
 relu_grad = kernel(elementwise_numpy.relu_grad)
+exp = kernel(elementwise_numpy.exp)
+tanh = kernel(elementwise_numpy.tanh)
 sigmoid = kernel(elementwise_numpy.sigmoid)
 sigmoid_grad = kernel(elementwise_numpy.sigmoid_grad)
 tanh_grad = kernel(elementwise_numpy.tanh_grad)
@@ -88,6 +90,7 @@ __all__ = [
     "conv_relu_pool_slopes",
     "cross_entropy_forward",
     "empty",
+    "exp",
     "get_backend",
     "get_num_threads",
     "kernel",
@@ -118,5 +121,6 @@ __all__ = [
     "sigmoid_grad",
     "softmax",
     "softmax_grad",
+    "tanh",
     "tanh_grad",
 ]

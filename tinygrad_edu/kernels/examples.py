@@ -309,6 +309,8 @@ EXAMPLES: dict[str, list[Example]] = {
     ],
     "relu": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
     "relu_grad": [_slope_of(elementwise_numpy.relu, _flat)],
+    "exp": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
+    "tanh": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
     "sigmoid": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
     "sigmoid_grad": [_slope_of(elementwise_numpy.sigmoid, _flat)],
     "tanh_grad": [_slope_of(np.tanh, _flat)],

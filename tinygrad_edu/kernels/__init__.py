@@ -13,6 +13,7 @@ from tinygrad_edu.kernels import (
     norm_numpy,
     optim_numpy,
     pool_numpy,
+    random_numpy,
     recurrent_numpy,
     rows_numpy,
 )
@@ -67,6 +68,8 @@ add_rows = kernel(rows_numpy.add_rows)
 recurrent_forward = kernel(recurrent_numpy.recurrent_forward)
 recurrent_backward = kernel(recurrent_numpy.recurrent_backward)
 
+bernoulli_into = kernel(random_numpy.bernoulli_into)
+
 sgd_step = kernel(optim_numpy.sgd_step)
 adam_step = kernel(optim_numpy.adam_step)
 rmsprop_step = kernel(optim_numpy.rmsprop_step)
@@ -80,6 +83,7 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "bce_with_logits_forward",
+    "bernoulli_into",
     "conv2d_bias_grad",
     "conv2d_forward",
     "conv2d_input_grad",

@@ -311,6 +311,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "relu_grad": [_slope_of(elementwise_numpy.relu, _flat)],
     "exp": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
     "tanh": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
+    "bernoulli_into": [lambda draw, n: (draw(n, 3), np.random.MT19937(n), 0.5, 2.0), lambda draw, n: (draw(n, 100), np.random.MT19937(n), 0.3, 1.0)],
     "sigmoid": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
     "sigmoid_grad": [_slope_of(elementwise_numpy.sigmoid, _flat)],
     "tanh_grad": [_slope_of(np.tanh, _flat)],

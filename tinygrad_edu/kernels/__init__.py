@@ -16,6 +16,7 @@ from tinygrad_edu.kernels import (
     random_numpy,
     recurrent_numpy,
     rows_numpy,
+    softmax_numpy,
 )
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.conv_numpy import conv_output_hw
@@ -50,10 +51,10 @@ sigmoid = kernel(elementwise_numpy.sigmoid)
 sigmoid_grad = kernel(elementwise_numpy.sigmoid_grad)
 tanh_grad = kernel(elementwise_numpy.tanh_grad)
 
-softmax = kernel(loss_numpy.softmax)
-softmax_grad = kernel(loss_numpy.softmax_grad)
-log_softmax = kernel(loss_numpy.log_softmax)
-log_softmax_grad = kernel(loss_numpy.log_softmax_grad)
+softmax = kernel(softmax_numpy.softmax)
+softmax_grad = kernel(softmax_numpy.softmax_grad)
+log_softmax = kernel(softmax_numpy.log_softmax)
+log_softmax_grad = kernel(softmax_numpy.log_softmax_grad)
 cross_entropy_forward = kernel(loss_numpy.cross_entropy_forward)
 mse_forward = kernel(loss_numpy.mse_forward)
 bce_with_logits_forward = kernel(loss_numpy.bce_with_logits_forward)

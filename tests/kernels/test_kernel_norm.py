@@ -82,6 +82,25 @@ def test_channels_of_large_numbers_with_a_small_spread(pixels):
     np.testing.assert_allclose(rstd, 1 / np.sqrt(exact.var((0, 2)) + 1e-5), rtol=1e-5)
 
 
+def test_channels_whose_first_picture_is_unlike_the_others():
+    x = normal(1, 400, 2, 50)
+    x[0] += 1e5
+    exact = x.astype(np.float64)
+    _, mean, var, _ = kernels.batch_norm_forward(x, None, None, 1e-5)
+    np.testing.assert_allclose(mean, exact.mean((0, 2)), rtol=1e-6)
+    np.testing.assert_allclose(var, exact.var((0, 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("first", "last"), [(np.inf, 0), (0, -np.inf), (np.inf, -np.inf), (np.nan, 0), (0, np.nan)])
+def test_channels_with_numbers_that_are_not_finite(first, last):
+    x = normal(1, 3, 2, 20)
+    x[0, 0, 5], x[2, 0, 5] = first, last
+    with np.errstate(invalid="ignore"):
+        mine, twin = kernels.batch_norm_forward(x, None, None, 1e-5), norm_numpy.batch_norm_forward(x, None, None, 1e-5)
+    for got, expected in zip(mine, twin, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("groups", [(1, 400), (1, 4)])
 def test_equal_numbers_have_no_spread(groups):
     x = np.full((2, 400), 1000.1, np.float32)

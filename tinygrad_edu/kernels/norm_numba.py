@@ -104,11 +104,11 @@ def _statistics(center, total, squares, size):
     """Mean and variance of `size` numbers, from an estimate of the mean and the sums around it.
 
     A sum of large numbers is rounded so coarsely that its mean may be far off, as seen from a small spread; the differences
-    from it are small numbers, whose sums are exact enough to put it right. Next to infinity there is nothing to put right.
+    from it are small numbers, whose sums are exact enough to put it right. Infinity stays what it is.
     """
     shift = total / size
     variance = squares / size - shift * shift
-    return center + shift if shift == shift else center, 0.0 if variance < 0.0 else variance
+    return center + shift if abs(center) < np.inf else center, 0.0 if variance < 0.0 else variance
 
 
 @compiled(REORDER, inline="always")
@@ -122,26 +122,34 @@ def _sum_of_products(slope, row, center):
 # ---- the batch, channels being long stretches of memory --------------------------------------------------------------
 @compiled(REORDER)
 def _forward_by_channel(x, weight, bias, eps, y, stats):
-    """Sums over a plane are taken in x's own precision, over the planes in float64."""
+    """The mean of the first picture is near enough to that of all to begin with, which saves looking at all twice."""
     n, channels, pixels = x.shape
     mean, var, rstd = stats[0], stats[1], stats[2]
     for c in range(channels):
-        total, rest, squares, size = 0.0, 0.0, 0.0, float(n * pixels)
-        for i in range(n):
-            total += _sum(x[i, c])
-        center = x.dtype.type(total / size)
-        for i in range(n):  # a second look at the data: sum(x^2) - mean^2 would lose the digits of a small variance
-            part, square = _sums_around(x[i, c], center)
-            rest += part
-            squares += square
-        mean[c], variance = _statistics(center, rest, squares, size)
-        var[c] = variance
+        estimate = _sum(x[0, c]) / x.dtype.type(pixels)
+        if not abs(estimate) < np.inf:
+            estimate = x.dtype.type(0)
+        center, variance = _channel_statistics(x, c, estimate)
+        if not (center - estimate) ** 2 <= 4.0 * variance:  # the first picture is unlike the others: digits were lost
+            center, variance = _channel_statistics(x, c, x.dtype.type(center))
+        mean[c], var[c] = center, variance
         rstd[c] = 1 / np.sqrt(variance + eps)
         scale = rstd[c] * weight[c]
         for i in range(n):
             row, out = x[i, c], y[i, c]
             for p in range(pixels):
                 out[p] = (row[p] - mean[c]) * scale + bias[c]
+
+
+@compiled(REORDER)
+def _channel_statistics(x, c, estimate):
+    """Mean and variance of a channel; sums over a plane are taken in x's own precision, over the planes in float64."""
+    total, squares = 0.0, 0.0
+    for i in range(x.shape[0]):
+        part, square = _sums_around(x[i, c], estimate)
+        total += part
+        squares += square
+    return _statistics(estimate, total, squares, float(x.shape[0] * x.shape[2]))
 
 
 @compiled(REORDER)

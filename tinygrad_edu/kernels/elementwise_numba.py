@@ -8,9 +8,7 @@ from tinygrad_edu.kernels import elementwise_numpy as twin
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.elementwise_numpy import RELU, SIGMOID, TANH
-from tinygrad_edu.kernels.elementwise_scalars import exp32 as exp32
 from tinygrad_edu.kernels.elementwise_scalars import exp_of, f32, sigmoid_of, tanh_of
-from tinygrad_edu.kernels.elementwise_scalars import power_of_two as power_of_two
 
 
 def relu(x: np.ndarray) -> np.ndarray:

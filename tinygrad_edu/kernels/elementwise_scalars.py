@@ -64,12 +64,6 @@ def _lowest_bits(shifted):
 
 
 @compiled(inline="always")
-def power_of_two(n):
-    """2^n for a whole float32 n between -126 and 127."""
-    return _power_of_two(np.int32(n))
-
-
-@compiled(inline="always")
 def _power_of_two(n):
     """2^n for an int32 n between -126 and 127, by shifting n into the exponent bits of a float32.
 

@@ -101,6 +101,7 @@ def test_channels_with_numbers_that_are_not_finite(first, last):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.skipif(not kernels.numba_works(), reason="NumPy's mean is rounded as its sum is")
 @pytest.mark.parametrize("groups", [(1, 400), (1, 4)])
 def test_equal_numbers_have_no_spread(groups):
     x = np.full((2, 400), 1000.1, np.float32)

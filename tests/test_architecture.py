@@ -20,7 +20,7 @@ FOLDERS = {
 # Each may import those before it, and its neighbours on the same line.
 LAYERS = [
     ["errors", "quiet", "device"],
-    ["recorders"],
+    ["recorders", "kernels"],
     ["dtypes", "grad_mode", "generator", "random"],
     ["graph"],
     ["memory"],
@@ -28,7 +28,6 @@ LAYERS = [
     ["engine"],
     ["printing", "tensor"],
     ["array_rules", "codegen", "operands", "primitive"],
-    ["kernels"],
     ["ops"],
     ["linalg", "matrices", "autograd", "distributions", "settings", "testing"],
     ["accelerator", "amp", "backends", "cuda"],

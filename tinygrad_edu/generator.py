@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinygrad_edu import kernels
 from tinygrad_edu.errors import ValueRangeError
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Generator:
             np.random.RandomState(self._bits).seed(self._initial_seed & 0xFFFFFFFF)
         return self._bits
 
-    # The draws of random.py are made of the next three; the caller holds `lock`, so one draw's words stay together.
+    # The draws of random.py are made of the next four; the caller holds `lock`, so one draw's words stay together.
 
     def words32(self, n: int) -> np.ndarray:
         """Return the next `n` 32-bit words (as uint64)."""
@@ -177,6 +178,10 @@ class Generator:
         units = bits.view(np.int32).astype(np.float32)  # from signed integers: the faster conversion, the same value
         units *= np.float32(2.0**-24)
         return units
+
+    def choose(self, out: np.ndarray, p: float, value: float) -> None:
+        """Write `value` where one of the next float64 `units` is below `p`, and 0 elsewhere."""
+        kernels.bernoulli_into(out, self._twister(), p, value)
 
 
 def _from_state(state: np.ndarray) -> Generator:

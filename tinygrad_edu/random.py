@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tinygrad_edu import kernels
 from tinygrad_edu.generator import Generator
 from tinygrad_edu.recorders import again, drawn
 
@@ -205,14 +206,17 @@ def permutation(n: int, generator: Generator | None = None) -> np.ndarray:
 
 @drawn
 def bernoulli(
-    p: float | np.ndarray, shape: Shape | None = None, dtype: DTypeLike = np.float32, generator: Generator | None = None
-) -> np.ndarray:
+    p: float | np.ndarray, shape: Shape | None = None, dtype: DTypeLike = np.float32, generator: Generator | None = None,
+    value: float = 1.0,
+) -> np.ndarray:  # fmt: skip
     """Draw ones with probability `p` and zeros otherwise: ``u < p``.
 
     Parameters
     ----------
     p : float or floating-point ndarray
         One probability for all, or one for each element (then broadcast to `shape`, by default its own shape).
+    value : float
+        Draw this instead of one.
 
     Raises
     ------
@@ -228,10 +232,15 @@ def bernoulli(
         )
     generator = _or_default(generator)
     shape = p.shape if shape is None else shape
-    kind = np.dtype(np.float64 if p.dtype == np.float64 else np.float32)
+    dtype = np.dtype(dtype)
+    if isinstance(p, float):
+        out = kernels.empty(shape, dtype)
+        with generator.lock:
+            generator.choose(out, p, value)
+        return out
     with generator.lock:
-        units = generator.units(math.prod(shape), kind)
-    return (units.reshape(shape) < p).astype(dtype)
+        units = generator.units(math.prod(shape), np.dtype(np.float64 if p.dtype == np.float64 else np.float32))
+    return (units.reshape(shape) < p) * dtype.type(value)
 
 
 @drawn

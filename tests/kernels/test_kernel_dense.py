@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kernel_cases import DTYPES, normal, tolerance
 
 from tinygrad_edu import kernels
-from tinygrad_edu.kernels import elementwise_numpy, linear_numpy, loss_numpy, naive, norm_numpy, threads
+from tinygrad_edu.kernels import elementwise_numpy, linear_numpy, loss_numpy, naive, norm_numpy, softmax_numpy, threads
 
 shapes = st.lists(st.integers(0, 19), min_size=0, max_size=3).map(tuple)
 sizes = st.sampled_from([0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 70])
@@ -138,10 +138,10 @@ def test_softmax_and_its_logarithm(rows, classes, dtype, seed, poison):
     x = poisoned(x, seed) if poison else x
     with np.errstate(all="ignore"):
         for name in ("softmax", "log_softmax"):
-            y = getattr(loss_numpy, name)(x)
+            y = getattr(softmax_numpy, name)(x)
             close(getattr(kernels, name)(x), y, classes)
             g = normal(seed + 1, *x.shape, dtype=dtype)
-            close(getattr(kernels, f"{name}_grad")(g, y), getattr(loss_numpy, f"{name}_grad")(g, y), classes)
+            close(getattr(kernels, f"{name}_grad")(g, y), getattr(softmax_numpy, f"{name}_grad")(g, y), classes)
         np.testing.assert_array_equal(kernels.softmax(np.stack([x, x]))[1], kernels.softmax(x))
 
 
@@ -149,9 +149,23 @@ def test_softmax_of_many_rows_and_of_very_long_ones():
     for shape in ((1000, 10), (300, 33), (3, 5000), (70, 256), (9, 48)):  # several blocks, the last one shorter
         x, g = 5 * normal(1, *shape), normal(2, *shape)
         for name in ("softmax", "log_softmax"):
-            y = getattr(loss_numpy, name)(x)
+            y = getattr(softmax_numpy, name)(x)
             close(getattr(kernels, name)(x), y, shape[1])
-            close(getattr(kernels, f"{name}_grad")(g, y), getattr(loss_numpy, f"{name}_grad")(g, y), shape[1])
+            close(getattr(kernels, f"{name}_grad")(g, y), getattr(softmax_numpy, f"{name}_grad")(g, y), shape[1])
+
+
+@given(st.integers(1, 3), st.integers(1, 40), st.sampled_from([1, 2, 7, 8, 33, 300]), dtypes, seeds, st.booleans())
+def test_softmax_along_another_dimension(groups, terms, columns, dtype, seed, poison):
+    x, g = (3 * normal(seed + i, groups, terms, columns, dtype=dtype) for i in range(2))
+    if poison:
+        places = np.random.default_rng(seed).random(x.shape)
+        x[places < 0.06], x[places < 0.04], x[places < 0.02] = np.nan, np.inf, -np.inf
+    for name in ("softmax", "log_softmax"):
+        with np.errstate(invalid="ignore"):
+            y = getattr(softmax_numpy, name)(x, 1)
+        close(getattr(kernels, name)(x, 1), y, terms)
+        expected = getattr(softmax_numpy, f"{name}_grad")(g, y, -2)
+        close(getattr(kernels, f"{name}_grad")(g, y, -2), expected, 4 * terms)
 
 
 @pytest.mark.parametrize("shape", [(1000, 10), (301, 33), (67, 256), (5, 2001)])
@@ -169,8 +183,8 @@ def test_softmax_on_any_number_of_threads(shape, monkeypatch):
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
-    y, log = loss_numpy.softmax(x), loss_numpy.log_softmax(x)
-    twins = (y, log, loss_numpy.softmax_grad(g, y), loss_numpy.log_softmax_grad(g, log))
+    y, log = softmax_numpy.softmax(x), softmax_numpy.log_softmax(x)
+    twins = (y, log, softmax_numpy.softmax_grad(g, y), softmax_numpy.log_softmax_grad(g, log))
     for got, expected in zip(results[0], twins, strict=True):
         close(got, expected, shape[1])
 
@@ -185,7 +199,7 @@ def test_softmax_loses_no_nan(classes, bad):
         assert np.isnan(y[1]).any()
         assert np.isfinite(y[[0, 2, 3]]).all()
         with np.errstate(invalid="ignore"):
-            np.testing.assert_array_equal(np.isnan(y), np.isnan(getattr(loss_numpy, name)(x)))
+            np.testing.assert_array_equal(np.isnan(y), np.isnan(getattr(softmax_numpy, name)(x)))
     x[1] = -np.inf
     x[1, 0] = -3e38
     np.testing.assert_array_equal(kernels.softmax(x)[1], np.eye(classes, dtype=np.float32)[0])

@@ -25,6 +25,7 @@ WHOLE = {
 }  # fmt: skip
 IN_PLACE = {
     "adam_step",
+    "bernoulli_into",
     "sgd_step",
     "rmsprop_step",
     "recurrent_forward",

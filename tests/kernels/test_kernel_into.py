@@ -59,8 +59,14 @@ def _apply(name, x, y):
             y[i] = elementwise_scalars.tanh_of(x[i])
         elif name == 3:
             y[i] = elementwise_scalars.log1p_of(x[i])
+        elif name == 5:
+            y[i] = elementwise_scalars.sigmoid_of(x[i])
         else:
             y[i] = elementwise_scalars.log1m_of(x[i])
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +82,8 @@ def _apply(name, x, y):
         (3, np.log1p, 0, 1e-6),
         (4, lambda p: np.log1p(-p), 0, 0.99999),
         (4, lambda p: np.log1p(-p), 0, 1e-6),
+        (5, _sigmoid, -87, 100),
+        (5, _sigmoid, -1e-3, 1e-3),
     ],
 )
 def test_functions_of_one_number_to_the_last_digits(name, exact, low, high):
@@ -88,7 +96,7 @@ def test_functions_of_one_number_to_the_last_digits(name, exact, low, high):
     np.testing.assert_allclose(y, exact(x), rtol=1e-15)
 
 
-@pytest.mark.parametrize(("name", "exact"), [(0, np.exp), (1, np.log), (2, np.tanh)])
+@pytest.mark.parametrize(("name", "exact"), [(0, np.exp), (1, np.log), (2, np.tanh), (5, _sigmoid)])
 def test_functions_of_one_number_at_the_edges(name, exact):
     x = np.array([*SPECIAL, 1e-40, -1e-40, -1, 1, 88, 89, -104, 1e-45], np.float32)
     y = np.empty_like(x)

@@ -71,6 +71,49 @@ def test_rows_of_large_numbers_with_a_small_spread(groups):
     np.testing.assert_allclose(rstd, 1 / np.sqrt(exact.var(1) + 1e-5), rtol=1e-4)
 
 
+@pytest.mark.parametrize("pixels", [1, 4, 300])
+def test_channels_of_large_numbers_with_a_small_spread(pixels):
+    x = (1000 + 0.01 * normal(1, 50, 3, pixels)).astype(np.float32)
+    x[0, :, 0] = 999  # the first number may be far from the others
+    exact = x.astype(np.float64)
+    _, mean, var, rstd = kernels.batch_norm_forward(x, None, None, 1e-5)
+    np.testing.assert_allclose(mean, exact.mean((0, 2)), rtol=1e-7)
+    np.testing.assert_allclose(var, exact.var((0, 2)), rtol=2e-5)
+    np.testing.assert_allclose(rstd, 1 / np.sqrt(exact.var((0, 2)) + 1e-5), rtol=1e-5)
+
+
+def test_channels_whose_first_picture_is_unlike_the_others():
+    x = normal(1, 400, 2, 50)
+    x[0] += 1e5
+    exact = x.astype(np.float64)
+    _, mean, var, _ = kernels.batch_norm_forward(x, None, None, 1e-5)
+    np.testing.assert_allclose(mean, exact.mean((0, 2)), rtol=1e-6)
+    np.testing.assert_allclose(var, exact.var((0, 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("first", "last"), [(np.inf, 0), (0, -np.inf), (np.inf, -np.inf), (np.nan, 0), (0, np.nan)])
+def test_channels_with_numbers_that_are_not_finite(first, last):
+    x = normal(1, 3, 2, 20)
+    x[0, 0, 5], x[2, 0, 5] = first, last
+    with np.errstate(invalid="ignore"):
+        mine, twin = kernels.batch_norm_forward(x, None, None, 1e-5), norm_numpy.batch_norm_forward(x, None, None, 1e-5)
+    for got, expected in zip(mine, twin, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not kernels.numba_works(), reason="NumPy's mean is rounded as its sum is")
+@pytest.mark.parametrize("groups", [(1, 400), (1, 4)])
+def test_equal_numbers_have_no_spread(groups):
+    x = np.full((2, 400), 1000.1, np.float32)
+    y, mean, rstd = kernels.row_norm_forward(x, np.ones(groups, np.float32), np.zeros(groups, np.float32), 1e-12)
+    np.testing.assert_array_equal(mean, x[:, 0])
+    np.testing.assert_array_equal(y, 0)
+    np.testing.assert_allclose(rstd, 1e6, rtol=1e-3)
+    _, mean, var, _ = kernels.batch_norm_forward(x.reshape(2, 1, 400), None, None, 0.0)
+    assert mean[0] == x[0, 0]
+    assert var[0] == 0
+
+
 @pytest.mark.parametrize("groups", [(1, 20), (2, 5), (1, 1)])
 def test_a_nan_spoils_its_own_row_only(groups):
     x = normal(1, 4, 20)

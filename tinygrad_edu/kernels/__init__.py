@@ -13,8 +13,10 @@ from tinygrad_edu.kernels import (
     norm_numpy,
     optim_numpy,
     pool_numpy,
+    random_numpy,
     recurrent_numpy,
     rows_numpy,
+    softmax_numpy,
 )
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.conv_numpy import conv_output_hw
@@ -43,14 +45,16 @@ linear_act_backward = kernel(linear_numpy.linear_act_backward)
 
 relu = kernel(elementwise_numpy.relu)
 relu_grad = kernel(elementwise_numpy.relu_grad)
+exp = kernel(elementwise_numpy.exp)
+tanh = kernel(elementwise_numpy.tanh)
 sigmoid = kernel(elementwise_numpy.sigmoid)
 sigmoid_grad = kernel(elementwise_numpy.sigmoid_grad)
 tanh_grad = kernel(elementwise_numpy.tanh_grad)
 
-softmax = kernel(loss_numpy.softmax)
-softmax_grad = kernel(loss_numpy.softmax_grad)
-log_softmax = kernel(loss_numpy.log_softmax)
-log_softmax_grad = kernel(loss_numpy.log_softmax_grad)
+softmax = kernel(softmax_numpy.softmax)
+softmax_grad = kernel(softmax_numpy.softmax_grad)
+log_softmax = kernel(softmax_numpy.log_softmax)
+log_softmax_grad = kernel(softmax_numpy.log_softmax_grad)
 cross_entropy_forward = kernel(loss_numpy.cross_entropy_forward)
 mse_forward = kernel(loss_numpy.mse_forward)
 bce_with_logits_forward = kernel(loss_numpy.bce_with_logits_forward)
@@ -65,6 +69,8 @@ add_rows = kernel(rows_numpy.add_rows)
 recurrent_forward = kernel(recurrent_numpy.recurrent_forward)
 recurrent_backward = kernel(recurrent_numpy.recurrent_backward)
 
+bernoulli_into = kernel(random_numpy.bernoulli_into)
+
 sgd_step = kernel(optim_numpy.sgd_step)
 adam_step = kernel(optim_numpy.adam_step)
 rmsprop_step = kernel(optim_numpy.rmsprop_step)
@@ -78,6 +84,7 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "bce_with_logits_forward",
+    "bernoulli_into",
     "conv2d_bias_grad",
     "conv2d_forward",
     "conv2d_input_grad",
@@ -88,6 +95,7 @@ __all__ = [
     "conv_relu_pool_slopes",
     "cross_entropy_forward",
     "empty",
+    "exp",
     "get_backend",
     "get_num_threads",
     "kernel",
@@ -118,5 +126,6 @@ __all__ = [
     "sigmoid_grad",
     "softmax",
     "softmax_grad",
+    "tanh",
     "tanh_grad",
 ]

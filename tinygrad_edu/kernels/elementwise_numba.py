@@ -8,9 +8,7 @@ from tinygrad_edu.kernels import elementwise_numpy as twin
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.elementwise_numpy import RELU, SIGMOID, TANH
-from tinygrad_edu.kernels.elementwise_scalars import exp32 as exp32
-from tinygrad_edu.kernels.elementwise_scalars import exp_of, f32, tanh_of
-from tinygrad_edu.kernels.elementwise_scalars import power_of_two as power_of_two
+from tinygrad_edu.kernels.elementwise_scalars import exp_of, f32, sigmoid_of, tanh_of
 
 
 def relu(x: np.ndarray) -> np.ndarray:
@@ -23,11 +21,22 @@ def relu_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _with_output(_relu_grad, g, y) if g.shape == y.shape else twin.relu_grad(g, y)
 
 
+def exp(x: np.ndarray) -> np.ndarray:
+    return _of_single(_exp, x) if x.dtype == f32 else twin.exp(x)
+
+
+def tanh(x: np.ndarray) -> np.ndarray:
+    return _of_single(_tanh, x) if x.dtype == f32 else twin.tanh(x)
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    if x.dtype != f32:
-        return twin.sigmoid(x)
+    return _of_single(_sigmoid, x) if x.dtype == f32 else twin.sigmoid(x)
+
+
+def _of_single(function, x: np.ndarray) -> np.ndarray:
+    """float64 is left to NumPy: ours would take one number at a time."""
     y = empty(x.shape, f32)
-    _sigmoid(x.ravel(), y.ravel())
+    function(x.ravel(), y.ravel())
     return y
 
 
@@ -62,13 +71,13 @@ def activate_into(x, out, act):
 @compiled()
 def activate(y, act):
     """In place. One array in the loop, not two that happen to be the same, which would be done number by number."""
-    flat, zero, one = y.reshape(y.size), y.dtype.type(0), y.dtype.type(1)
+    flat, zero = y.reshape(y.size), y.dtype.type(0)
     if act == RELU:
         for i in range(flat.size):
             flat[i] = zero if flat[i] < zero else flat[i]
     elif act == SIGMOID:
         for i in range(flat.size):
-            flat[i] = one / (one + exp_of(-flat[i]))
+            flat[i] = sigmoid_of(flat[i])
     elif act == TANH:
         for i in range(flat.size):
             flat[i] = tanh_of(flat[i])
@@ -116,10 +125,15 @@ def _relu_grad(g, y, gx):
 
 
 @compiled()
-def _sigmoid(x, y):
-    one = x.dtype.type(1)
+def _exp(x, y):
     for i in range(x.size):
-        y[i] = one / (one + exp_of(-x[i]))
+        y[i] = exp_of(x[i])
+
+
+@compiled()
+def _sigmoid(x, y):
+    for i in range(x.size):
+        y[i] = sigmoid_of(x[i])
 
 
 @compiled()

@@ -21,6 +21,8 @@ from tinygrad_edu.kernels.compiler import EXACT, compiled
 f32 = np.float32
 OPTIONS: Any = {"fastmath": EXACT, "error_model": "numpy", "nogil": True}
 LOG2E, LN2_HIGH, LN2_LOW = f32(1.44269504088896341), f32(0.693359375), f32(-2.12194440e-4)  # high + low = ln 2
+# Near 1.5 * 2^23 neighbouring float32 are 1 apart: adding this number rounds to a whole one.
+ROUNDING, ROUNDING_BITS = f32(12582912.0), np.int32(0x4B400000)
 SQRT_HALF, TINY, TWO_23 = f32(0.70710678118654752), f32(1.17549435e-38), f32(8388608.0)
 
 
@@ -32,44 +34,68 @@ def exp32(x):
     gives exp(r), and 2^n is made by writing n into the exponent bits. n is halved first because 2^128 has no float32.
     NaN stays NaN, large x gives Inf and very negative x 0.
     """
-    bounded = min(max(x, f32(-104.0)), f32(89.0))
-    n = np.floor(bounded * LOG2E + f32(0.5))
+    bounded = min(max(x, f32(-104.0)), f32(89.0))  # of a NaN and a number, max and min take what stands first: the NaN
+    shifted = bounded * LOG2E + ROUNDING
+    n = shifted - ROUNDING
     r = (bounded - n * LN2_HIGH) - n * LN2_LOW
-    p = _exp_series(r) * (r * r) + r + f32(1.0)
-    half = np.floor(n * f32(0.5))
-    y = p * power_of_two(half) * power_of_two(n - half)
-    return y if x == x else x
+    whole = _lowest_bits(shifted)
+    half = np.int32(whole >> np.int32(1))
+    power = _power_of_two(half)
+    return (power + power * _exp_less_one(r)) * _power_of_two(np.int32(whole - half))
 
 
 @compiled(inline="always")
-def _exp_series(r):
-    """(exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2."""
-    p = f32(1.9875691500e-4)
-    p = p * r + f32(1.3981999507e-3)
-    p = p * r + f32(8.3334519073e-3)
-    p = p * r + f32(4.1665795894e-2)
-    p = p * r + f32(1.6666665459e-1)
-    return p * r + f32(5.0000001201e-1)
+def _exp_less_one(r):
+    """exp(r) - 1 for |r| <= ln(2)/2, by a polynomial of degree 6 that is off by at most 4e-9.
+
+    Its terms are grouped in pairs: a processor that works on several instructions at a time waits for the longest chain of
+    results that need each other, and Horner's rule is one long chain.
+    """
+    square = r * r
+    high = square * f32(1.3814539989e-3) + (r * f32(8.3687452460e-3) + f32(4.1668390797e-2))
+    low = r * f32(1.6666520398e-1) + f32(4.9999993432e-1)
+    return (high * square + low) * square + r
 
 
 @compiled(inline="always")
-def power_of_two(n):
-    """2^n for a whole number n between -126 and 127, by shifting n into the exponent bits of a float32."""
-    bits = np.int32(np.int32(np.int32(n) + np.int32(127)) << np.int32(23))
-    return bits.view(np.float32)
+def _lowest_bits(shifted):
+    """n as an integer, from the float32 n + ROUNDING: adding moved it to the last bits, rounded to a whole number."""
+    return np.int32(f32(shifted).view(np.int32) - ROUNDING_BITS)
+
+
+@compiled(inline="always")
+def _power_of_two(n):
+    """2^n for an int32 n between -126 and 127, by shifting n into the exponent bits of a float32.
+
+    Numba makes int64 of every result of two int32, which would halve the vectors; hence the conversions.
+    """
+    return np.int32(np.int32(n + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@compiled(inline="always")
+def sigmoid32(x):
+    """1 / (1 + exp(-x)) for float32. Beside 1 an exponential need not be right to its last digits where it is tiny,
+    nor where it is huge: 2^n is made in one piece, and is Inf from 2^128 on.
+    """
+    bounded = min(max(-x, f32(-80.0)), f32(89.0))
+    shifted = bounded * LOG2E + ROUNDING
+    n = shifted - ROUNDING
+    r = (bounded - n * LN2_HIGH) - n * LN2_LOW
+    power = _power_of_two(_lowest_bits(shifted))
+    return f32(1.0) / (f32(1.0) + (power + power * _exp_less_one(r)))
 
 
 @compiled(inline="always")
 def tanh32(x):
     """tanh for float32 through e = exp(2|x|) - 1: tanh |x| = e / (e + 2), and e is exact to the last digits near 0."""
     y = min(f32(2.0) * abs(x), f32(20.0))  # tanh of 10 and of anything larger is 1
-    n = np.floor(y * LOG2E + f32(0.5))
+    shifted = y * LOG2E + ROUNDING
+    n = shifted - ROUNDING
     r = (y - n * LN2_HIGH) - n * LN2_LOW
-    power = power_of_two(n)
-    e = (_exp_series(r) * (r * r) + r) * power + (power - f32(1.0))
+    power = _power_of_two(_lowest_bits(shifted))
+    e = power * _exp_less_one(r) + (power - f32(1.0))
     t = e / (e + f32(2.0))
-    t = -t if x < f32(0.0) else t
-    return t if x == x else x
+    return -t if x < f32(0.0) else t
 
 
 @compiled(inline="always")
@@ -154,6 +180,11 @@ def tanh_of(x):
     return math.tanh(x)
 
 
+def sigmoid_of(x):
+    """1 / (1 + exp(-x)) for float32 or float64."""
+    return 1.0 / (1.0 + math.exp(-x))
+
+
 @overload(exp_of, jit_options=OPTIONS)
 def _choose_exp(x):
     return (lambda x: exp32(x)) if x == types.float32 else (lambda x: math.exp(x))
@@ -177,3 +208,8 @@ def _choose_log1m(p):
 @overload(tanh_of, jit_options=OPTIONS)
 def _choose_tanh(x):
     return (lambda x: tanh32(x)) if x == types.float32 else (lambda x: math.tanh(x))
+
+
+@overload(sigmoid_of, jit_options=OPTIONS)
+def _choose_sigmoid(x):
+    return (lambda x: sigmoid32(x)) if x == types.float32 else (lambda x: 1.0 / (1.0 + math.exp(-x)))

@@ -15,10 +15,10 @@ from tinygrad_edu.kernels import (
     conv_numpy,
     elementwise_numpy,
     linear_numpy,
-    loss_numpy,
     norm_numpy,
     pool_numpy,
     recurrent_numpy,
+    softmax_numpy,
 )
 
 Pair = tuple[int, int]
@@ -309,13 +309,21 @@ EXAMPLES: dict[str, list[Example]] = {
     ],
     "relu": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
     "relu_grad": [_slope_of(elementwise_numpy.relu, _flat)],
+    "exp": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
+    "tanh": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
     "sigmoid": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(n),)],
     "sigmoid_grad": [_slope_of(elementwise_numpy.sigmoid, _flat)],
     "tanh_grad": [_slope_of(np.tanh, _flat)],
-    "softmax": [lambda draw, n: (_rows(draw, n),)],
-    "softmax_grad": [_slope_of(loss_numpy.softmax, lambda draw, n: (_rows(draw, n),))],
-    "log_softmax": [lambda draw, n: (_rows(draw, n),)],
-    "log_softmax_grad": [_slope_of(loss_numpy.log_softmax, lambda draw, n: (_rows(draw, n),))],
+    "softmax": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(2, 5, n), 1)],
+    "softmax_grad": [
+        _slope_of(softmax_numpy.softmax, lambda draw, n: (_rows(draw, n),)),
+        lambda draw, n: (*_slope_of(lambda x: softmax_numpy.softmax(x, 1), lambda draw, n: (draw(2, 5, n),))(draw, n), 1),
+    ],
+    "log_softmax": [lambda draw, n: (_rows(draw, n),), lambda draw, n: (draw(2, 5, n), 1)],
+    "log_softmax_grad": [
+        _slope_of(softmax_numpy.log_softmax, lambda draw, n: (_rows(draw, n),)),
+        lambda draw, n: (*_slope_of(lambda x: softmax_numpy.log_softmax(x, 1), lambda draw, n: (draw(2, 5, n),))(draw, n), 1),
+    ],
     "cross_entropy_forward": [_scores],
     "mse_forward": [lambda draw, n: (draw(n, 3), draw(n, 3))],
     "bce_with_logits_forward": [lambda draw, n: (draw(n, 3), elementwise_numpy.sigmoid(draw(n, 3)))],
@@ -328,6 +336,10 @@ EXAMPLES: dict[str, list[Example]] = {
     "row_norm_backward": [
         lambda draw, n: _norm_rows_back(draw, n, (1, n + 1), True), lambda draw, n: _norm_rows_back(draw, n, (2, 3), True),
         lambda draw, n: _norm_rows_back(draw, n, (1, 1), False),
+    ],
+    "bernoulli_into": [
+        lambda draw, n: (draw(n, 3), np.random.MT19937(n), 0.5, 2.0),
+        lambda draw, n: (draw(n, 100), np.random.MT19937(n), 0.3, 1.0),
     ],
     "add_rows": [_lookup(1), _lookup(5)],
     "recurrent_forward": [_recurrent(kind) for kind in GATES],

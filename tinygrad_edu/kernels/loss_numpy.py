@@ -1,32 +1,11 @@
-"""Softmax, its logarithm and the losses of classification and regression, each with its gradient, in NumPy."""
+"""The losses of classification and regression, each with its gradient, in NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tinygrad_edu.kernels.elementwise_numpy import sigmoid
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    """exp(x) / sum(exp(x)) along the last dimension; the row's maximum is subtracted first, so nothing overflows."""
-    e = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
-
-
-def softmax_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Gradient of `softmax` from its output y: y * (g - sum(g * y)), row by row."""
-    return y * (g - (g * y).sum(-1, keepdims=True))
-
-
-def log_softmax(x: np.ndarray) -> np.ndarray:
-    """x - log(sum(exp(x))) along the last dimension, without overflow."""
-    shifted = x - x.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
-def log_softmax_grad(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Gradient of `log_softmax` from its output y: g - exp(y) * sum(g), row by row."""
-    return g - np.exp(y) * g.sum(-1, keepdims=True)
+from tinygrad_edu.kernels.softmax_numpy import log_softmax
 
 
 def cross_entropy_forward(logits: np.ndarray, target: np.ndarray) -> tuple[np.floating, np.ndarray]:

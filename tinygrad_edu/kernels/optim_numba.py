@@ -123,9 +123,10 @@ def _momentum_sgd(p, g, buffer, lr, momentum, new, decay, nesterov, maximize, fi
 
 @compiled(EXACT)
 def _adam(p, g, mean, square, largest, rate, root, new1, beta2, new2, eps, shrink, decay, maximize):
+    """Here m / (sqrt(s) / root + eps) is m * root / (sqrt(s) + eps * root): a division takes as long as all the rest."""
     kind = p.dtype.type
-    rate, root, new1, beta2, new2 = kind(rate), kind(root), kind(new1), kind(beta2), kind(new2)
-    eps, shrink, decay, sign = kind(eps), kind(shrink), kind(decay), kind(-1 if maximize else 1)
+    rate, new1, beta2, new2 = kind(rate * root), kind(new1), kind(beta2), kind(new2)
+    eps, shrink, decay, sign = kind(eps * root), kind(shrink), kind(decay), kind(-1 if maximize else 1)
     amsgrad = largest.size > 0
     for i in range(p.size):
         value = p[i] * shrink
@@ -139,7 +140,7 @@ def _adam(p, g, mean, square, largest, rate, root, new1, beta2, new2, eps, shrin
         if amsgrad:
             s = largest[i] if largest[i] > s else s
             largest[i] = s
-        p[i] = value - rate * (m / (np.sqrt(s) / root + eps))
+        p[i] = value - rate * (m / (np.sqrt(s) + eps))
 
 
 @compiled(EXACT)

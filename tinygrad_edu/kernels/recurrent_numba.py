@@ -10,7 +10,7 @@ from tinygrad_edu.kernels import recurrent_numpy as twin
 from tinygrad_edu.kernels import threads, vector
 from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
-from tinygrad_edu.kernels.elementwise_numba import exp32, f32, power_of_two
+from tinygrad_edu.kernels.elementwise_scalars import f32, sigmoid32, tanh32
 from tinygrad_edu.kernels.matmul_vector import DEPTH, PANEL, _product
 from tinygrad_edu.kernels.vector import LOOSE_ROWS
 
@@ -104,33 +104,6 @@ def _backward(g, w, running, steps, code, before, notes, dx, da, first, last, mo
         for r in range(rows):
             for j in range(running.shape[2]):
                 running[0, first + r, j] += more[r, j]
-
-
-@compiled()
-def sigmoid32(x):
-    return f32(1) / (f32(1) + exp32(-x))
-
-
-@compiled()
-def tanh32(x):
-    """tanh for float32 as -e / (e + 2) with e = exp(-2|x|) - 1, which is computed without cancellation near 0.
-
-    As in `exp32`, -2|x| = n ln 2 + r; then e = 2^n (exp(r) - 1) + (2^n - 1).
-    """
-    bounded = max(f32(-2) * abs(x), f32(-24))
-    n = np.floor(bounded * f32(1.44269504088896341) + f32(0.5))
-    r = (bounded - n * f32(0.693359375)) + n * f32(2.12194440e-4)
-    p = f32(1.9875691500e-4)
-    p = p * r + f32(1.3981999507e-3)
-    p = p * r + f32(8.3334519073e-3)
-    p = p * r + f32(4.1665795894e-2)
-    p = p * r + f32(1.6666665459e-1)
-    p = p * r + f32(5.0000001201e-1)
-    scale = power_of_two(n)
-    e = scale * (p * (r * r) + r) + (scale - f32(1))
-    y = -e / (e + f32(2))
-    y = -y if x < 0 else y
-    return y if x == x else x
 
 
 @compiled()

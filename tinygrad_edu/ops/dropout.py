@@ -52,7 +52,9 @@ def _drop(input: Tensor, p: float, training: bool, inplace: bool, mask_shape: tu
 @drawn
 def _mask(p: float, shape: tuple, kind: np.dtype) -> np.ndarray:
     """Draw 0 with probability p and 1 / (1 - p) otherwise."""
-    return np.zeros(shape, kind) if p == 1 else random.bernoulli(1.0 - p, shape, kind) / kind.type(1.0 - p)
+    if p == 1:
+        return np.zeros(shape, kind)
+    return random.bernoulli(1.0 - p, shape, kind, value=kind.type(1) / kind.type(1.0 - p))
 
 
 @composite(method=False)

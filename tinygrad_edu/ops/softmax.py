@@ -18,8 +18,7 @@ from tinygrad_edu.tensor import wrap
 __all__ = ["log_softmax", "softmax"]
 
 
-def _along_last(name, kernel, x, dim):
-    """Run a kernel of the last dimension along `dim`."""
+def _along(name, kernel, x, dim):
     if x.dtype.kind != "f":
         raise NotImplementedError(
             f"{name}: not implemented for {x.dtype}. Fix: {name}(x.float(), dim) or dtype=tg.float32."
@@ -27,41 +26,34 @@ def _along_last(name, kernel, x, dim):
     dim = normalize_dim(dim, x.ndim, name)
     if not x.size:
         return np.array(x)
-    if x.ndim == 0:
-        return kernel(np.reshape(x, (1,))).reshape(())
-    if dim == x.ndim - 1:
-        return kernel(x)
-    return np.moveaxis(kernel(np.ascontiguousarray(np.moveaxis(x, dim, -1))), -1, dim)
+    return kernel(x, dim) if x.ndim else kernel(np.reshape(x, (1,))).reshape(())
 
 
-def _slope_along_last(kernel, g, out, dim):
-    """Run the kernel of a gradient, which goes along the last dimension, along `dim`."""
-    if dim in (-1, out.ndim - 1) or not out.ndim:
-        return kernel(g.reshape(-1), out.reshape(-1)).reshape(()) if not out.ndim else kernel(g, out)
-    return np.moveaxis(kernel(np.moveaxis(g, dim, -1), np.moveaxis(out, dim, -1)), -1, dim)
+def _slope_along(kernel, g, out, dim):
+    return kernel(g, out, dim) if out.ndim else kernel(g.reshape(1), out.reshape(1)).reshape(())
 
 
 @primitive(method=False, node_name="SoftmaxBackward0")
 @quietly
 def softmax_along(x, /, dim):
     """exp(x) / sum(exp(x)) along `dim`, shifted by the largest element so that nothing overflows."""
-    return _along_last("softmax", kernels.softmax, x, dim)
+    return _along("softmax", kernels.softmax, x, dim)
 
 
 softmax_along.derivative(x=lambda g, out, dim: out * (g - sum_along(g * out, dim, True)))
-softmax_along.derivative_on_arrays(lambda g, needs, out, dim: (_slope_along_last(kernels.softmax_grad, g, out, dim),))
+softmax_along.derivative_on_arrays(lambda g, needs, out, dim: (_slope_along(kernels.softmax_grad, g, out, dim),))
 
 
 @primitive(method=False, node_name="LogSoftmaxBackward0")
 @quietly
 def log_softmax_along(x, /, dim):
     """x - log(sum(exp(x))) along `dim`, without overflow."""
-    return _along_last("log_softmax", kernels.log_softmax, x, dim)
+    return _along("log_softmax", kernels.log_softmax, x, dim)
 
 
 log_softmax_along.derivative(x=lambda g, out, dim: g - exp(out) * sum_along(g, dim, True))
 log_softmax_along.derivative_on_arrays(
-    lambda g, needs, out, dim: (_slope_along_last(kernels.log_softmax_grad, g, out, dim),)
+    lambda g, needs, out, dim: (_slope_along(kernels.log_softmax_grad, g, out, dim),)
 )
 
 

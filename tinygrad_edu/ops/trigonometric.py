@@ -125,7 +125,7 @@ def tanh(x, /):
     >>> x.grad.item()
     1.0
     """
-    return np.tanh(x)
+    return kernels.tanh(x) if x.size >= KERNEL_PAYS else np.tanh(x)
 
 
 tanh.derivative(x=lambda g, out: g * (1 - out * out))

@@ -307,13 +307,12 @@ def _by_channels(images, packed, starts, target, work, result, plan, groups, eac
         for group in range(groups):
             image = work.ctypes.data + 4 * group * size
             for o in range(0, each, PANEL):
-                lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
                 for k in range(0, depth, step):
                     many, window = min(step, depth - k), plan.window.ctypes.data + 8 * k
                     for i in range(start, stop, LOOSE_ROWS):
                         out = result.ctypes.data + 4 * PANEL * (i - start)
                         place = (
-                            many, out, 4 * LANES, 4 * PANEL, lanes0, lanes1, min(LOOSE_ROWS, stop - i),
+                            many, out, 4 * LANES, 4 * PANEL, LANES, LANES, min(LOOSE_ROWS, stop - i),
                             0 if k else bias, min(1, k),
                         )  # fmt: skip
                         patches = plan.pixels.ctypes.data + 8 * i

@@ -93,10 +93,9 @@ def _weight_grad(x, g, part, work, slopes, sizes, plan, groups):
                 for o in range(0, each, PANEL):
                     channel = g.ctypes.data + 4 * (n * oc + group * each + o) * area
                     _collect(channel, first, first + many, area, oc, min(PANEL, each - o), slopes.ctypes.data)
-                    lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
                     for k in range(0, depth, LOOSE_ROWS):
                         valid = min(LOOSE_ROWS, depth - k)
-                        place = (many, out + 4 * PANEL * k, 4 * LANES, 4 * PANEL, lanes0, lanes1, valid, 0, 1)
+                        place = (many, out + 4 * PANEL * k, 4 * LANES, 4 * PANEL, LANES, LANES, valid, 0, 1)
                         weights, pixels = plan.window.ctypes.data + 8 * k, plan.pixels.ctypes.data + 8 * first
                         scattered_tile(place, (image, weights, pixels, slopes.ctypes.data, 4 * PANEL))
                     out += 4 * PANEL * depth

@@ -33,6 +33,7 @@ from tinygrad_edu.kernels.vector import (
     packed_few,
     packed_tile,
     part_pairs,
+    scattered_column,
     scattered_tile,
     transpose,
     usable,
@@ -130,7 +131,7 @@ def convolution_of(
     each = cg if mirrored else oc // groups
     (oh, ow), outs, depth = plan.out_hw, each * groups, w.size // (each * groups)
     bias = np.zeros(outs, np.float32) if bias is None else np.ascontiguousarray(bias, np.float32)
-    by_channels = use_of_lanes(each, PANEL) * use_of_lanes(plan.images * oh * ow, LOOSE_ROWS)
+    by_channels = use_of_lanes(each, LANES) * use_of_lanes(plan.images * oh * ow, LOOSE_ROWS)
     by_pixels = use_of_lanes(each, FEW_ROWS) * use_of_lanes(ow, LANES)
     tall = by_channels * depth / (depth + TURNING) > by_pixels
     rows, few = (PANEL, PANEL) if tall else (ROWS, FEW_ROWS)
@@ -316,7 +317,11 @@ def _by_channels(images, packed, starts, target, work, result, plan, groups, eac
                             0 if k else bias, min(1, k),
                         )  # fmt: skip
                         patches = plan.pixels.ctypes.data + 8 * i
-                        scattered_tile(place, (image, patches, window, weights + 4 * PANEL * k, 4 * PANEL))
+                        factors = (image, patches, window, weights + 4 * PANEL * k, 4 * PANEL)
+                        if each - o > LANES:
+                            scattered_tile(place, factors)
+                        else:
+                            scattered_column(place, factors)
                 channel = target + 4 * (group * each + o) * area
                 _deliver(result.ctypes.data, start, stop, channel, area, groups * each, min(PANEL, each - o))
                 weights += 4 * PANEL * depth

@@ -17,10 +17,13 @@ from tinygrad_edu.kernels.vector import (
     LANES,
     LOOSE_ROWS,
     dot_tile,
+    scattered_column,
     scattered_tile,
     transpose,
 )
 
+# The part of the lanes in use below which vectors run over pixels instead, and all lanes are added up at the end
+WASTEFUL = 0.6 if LANES == 16 else 0.1
 FEW_PIXELS = (
     1 << 12
 )  # groups of channels smaller than this (in numbers) are convolved with their gradients several at a time
@@ -50,7 +53,7 @@ def weight_grad_of(
     cg, each, area = channels // groups, oc // groups, out_hw[0] * out_hw[1]
     plan = make_plan(cg, groups, tuple(hw), kernel, stride, padding, dilation)
     depth, size, panels = cg * kernel[0] * kernel[1], channels * plan.plane, -(-each // PANEL)
-    few = size <= groups * FEW_PIXELS and use_of_lanes(each, PANEL) * use_of_lanes(depth, LOOSE_ROWS) < 0.6
+    few = size <= groups * FEW_PIXELS and use_of_lanes(each, LANES) * use_of_lanes(depth, LOOSE_ROWS) < WASTEFUL
     parts = scratch("parts", count * groups * panels * depth * PANEL)
     parts = parts.reshape(count, groups * panels * depth * PANEL)
 
@@ -97,7 +100,11 @@ def _weight_grad(x, g, part, work, slopes, sizes, plan, groups):
                         valid = min(LOOSE_ROWS, depth - k)
                         place = (many, out + 4 * PANEL * k, 4 * LANES, 4 * PANEL, LANES, LANES, valid, 0, 1)
                         weights, pixels = plan.window.ctypes.data + 8 * k, plan.pixels.ctypes.data + 8 * first
-                        scattered_tile(place, (image, weights, pixels, slopes.ctypes.data, 4 * PANEL))
+                        factors = (image, weights, pixels, slopes.ctypes.data, 4 * PANEL)
+                        if each - o > LANES:
+                            scattered_tile(place, factors)
+                        else:
+                            scattered_column(place, factors)
                     out += 4 * PANEL * depth
 
 

@@ -1,0 +1,196 @@
+"""The gradient of a convolution's filters behind a max-pool, where most of the output's gradient is zero.
+
+Of a window of pixels only the largest gets a gradient: one of four with the usual pool, and none where the relu cut it
+off. So the sum over pixels becomes one over a list of those that have a gradient; each adds its patch of the image,
+times the gradient, to the filter's gradient, which a tile keeps in registers. For that, a row of a patch has to lie in
+one piece: the image is turned around, its channels innermost, as many as a vector has lanes at a time.
+
+A number that is not in the list counts as nothing, while 0 * Inf is NaN: this is for images of finite numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from tinygrad_edu.kernels.buffers import scratch
+from tinygrad_edu.kernels.compiler import REORDER, compiled
+from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
+from tinygrad_edu.kernels.vector import copy_numbers, transpose
+from tinygrad_edu.kernels.vector_instructions import INT, LANES, VECTOR, Emitter
+
+ROWS, FEW_ROWS = (
+    9,
+    5,
+)  # vectors of a patch in a tile: a 3x3 patch of a full vector of channels; a 5x5 patch of one channel
+
+
+def _patch_tile(rows: int):
+    """Make a micro-kernel: out[r] += sum over k < count of values[k] * the vector at image + table[r] + offsets[k]."""
+
+    @intrinsic
+    def tile(context, count, offsets, values, image, table, out):
+        return types.void(*[types.int64] * 6), generate
+
+    def generate(context, builder, signature, args):
+        count, offsets, values, image, table, out = args
+        emit = Emitter(builder)
+        starts = [emit.add(image, emit.integer(table, r)) for r in range(rows)]
+        sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(rows)]
+        for r, cell in enumerate(sums):
+            builder.store(emit.load(emit.add(out, 4 * LANES * r)), cell)
+        with emit.repeat(count) as k:
+            offset, value = emit.integer(offsets, k), emit.splat(emit.add(values, emit.times(k, 4)))
+            for start, cell in zip(starts, sums, strict=True):
+                patch = emit.load(emit.add(start, offset))
+                builder.store(emit.multiply_add(value, patch, builder.load(cell)), cell)
+        for r, cell in enumerate(sums):
+            emit.store(builder.load(cell), emit.add(out, 4 * LANES * r), emit.first_lanes(INT(LANES)))
+        return context.get_dummy_value()
+
+    return tile
+
+
+_tile, _few = _patch_tile(ROWS), _patch_tile(FEW_ROWS)
+
+
+class Plan(NamedTuple):
+    """How images lie in the work array, block after block of channels. Distances are bytes."""
+
+    layout: tuple[int, int, int, int, int, int]  # rows, columns, channels and channels of a block, padding
+    blocks: int
+    vectors: int  # of a patch's row in a block
+    rows: np.ndarray  # for each vector of a patch in a block, its distance from the patch's corner; in whole tiles
+    pixels: np.ndarray  # the distance of output pixel (i, j)'s patch from the first
+
+
+@functools.lru_cache(maxsize=64)
+def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Plan:
+    """The plan for images of so many channels, those of a group."""
+    height, width = (size + 2 * p for size, p in zip(hw, padding, strict=True))
+    each = min(channels, LANES)
+    vectors = -(-kernel[1] * each // LANES)
+    u, v = np.arange(kernel[0])[:, None], np.arange(vectors)
+    rows = 4 * (u * dilation[0] * width * each + v * LANES).reshape(-1)
+    rows = np.append(rows, np.zeros(_whole_tiles(len(rows)) - len(rows), np.int64))
+    oh, ow = conv_output_hw(hw, kernel, stride, padding, dilation)
+    i, j = np.arange(oh)[:, None], np.arange(ow)
+    pixels = 4 * each * (i * stride[0] * width + j * stride[1]).reshape(-1)
+    return Plan((height, width, channels, each, *padding), -(-channels // LANES), vectors, rows, pixels)
+
+
+def _whole_tiles(count: int) -> int:
+    left = count % ROWS
+    return count - left + (0 if left == 0 else FEW_ROWS if left <= FEW_ROWS else ROWS)
+
+
+def suits(x: np.ndarray, w: np.ndarray, dilation: Pair, pool: int) -> bool:
+    """Whether this is correct, and has at most half as many vectors to multiply as there are with all pixels."""
+    channels, kh, kw = w.shape[1:]
+    vectors = -(-channels // LANES) * _whole_tiles(kh * -(-kw * min(channels, LANES) // LANES))
+    return dilation[1] == 1 and 2 * vectors * LANES <= pool * pool * w[0].size and bool(_all_finite(x.reshape(-1)))
+
+
+def weight_grad_of(
+    x_shape: tuple[int, ...],
+    outs: int,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    count: int,
+) -> tuple[Callable[..., None], Callable[[], np.ndarray]]:
+    """A function (i, images, gradients, maxima, places) for the i-th of `count` pieces, and one that adds them up."""
+    channels, *hw = x_shape
+    plan = make_plan(channels // groups, tuple(hw), kernel, stride, padding, dilation)
+    (height, width, cg, each, *_), blocks, room = plan.layout, plan.blocks, len(plan.rows) * LANES
+    parts = scratch("parts", count * outs * blocks * room).reshape(count, outs, blocks, room)
+
+    def task(i: int, x: np.ndarray, g: np.ndarray, y: np.ndarray, index: np.ndarray) -> None:
+        windows = g.shape[2] * g.shape[3]
+        work = scratch("image", height * width * blocks * each + 2 * LANES)
+        work[:] = 0
+        lists = scratch("offsets", outs // groups * windows, np.int64), scratch("values", outs // groups * windows)
+        arrays = (x.reshape(*x.shape[:2], -1), *(array.reshape(len(x), outs, windows) for array in (g, y, index)))
+        _weight_grad(*arrays, parts[i], work, *lists, tuple(hw), plan, groups)
+
+    def total() -> np.ndarray:
+        sums = parts[0].copy()
+        for part in parts[1:]:
+            sums += part
+        sums = sums[:, :, : kernel[0] * plan.vectors * LANES].reshape(outs, blocks, kernel[0], -1)
+        sums = sums[..., : kernel[1] * each].reshape(outs, blocks, *kernel, each).transpose(0, 1, 4, 2, 3)
+        return np.ascontiguousarray(sums.reshape(outs, blocks * each, *kernel)[:, :cg])
+
+    return task, total
+
+
+@compiled(REORDER)
+def _all_finite(x):
+    """Whether there is neither Inf nor NaN: either would make a sum of zeros times numbers a NaN."""
+    zero = np.float32(0)
+    total = zero
+    for i in range(x.size):
+        total += x[i] * zero
+    return total == zero
+
+
+@compiled()
+def _weight_grad(x, g, y, index, part, work, offsets, values, hw, plan, groups):
+    """part[channel, block of channels, (u,v,c)] = the sum over these images."""
+    part[:] = 0
+    (images, outs), blocks, channels = g.shape[:2], part.shape[1], x.shape[1] // groups
+    each, size = outs // groups, plan.layout[0] * plan.layout[1] * plan.layout[3]
+    counts, tiles = np.empty(each, np.int64), plan.rows.size
+    for n in range(images):
+        for group in range(groups):
+            _turn(x[n, group * channels : (group + 1) * channels], hw, work, plan.layout)
+            first = group * each
+            chosen = slice(first, first + each)
+            _list(g[n, chosen], y[n, chosen], index[n, chosen], plan.pixels, offsets, values, counts)
+            for block in range(blocks):
+                image, r = work.ctypes.data + 4 * block * size, 0
+                while r < tiles:
+                    rows, table = (ROWS if tiles - r >= ROWS else FEW_ROWS), plan.rows.ctypes.data + 8 * r
+                    for o in range(each):
+                        start, out = o * g.shape[2], part[first + o, block].ctypes.data + 4 * LANES * r
+                        here, slopes = offsets.ctypes.data + 8 * start, values.ctypes.data + 4 * start
+                        if rows == ROWS:
+                            _tile(counts[o], here, slopes, image, table, out)
+                        else:
+                            _few(counts[o], here, slopes, image, table, out)
+                    r += rows
+
+
+@compiled()
+def _turn(x, hw, work, layout):
+    """An image's channels, turned around into the middle of the padding: work[block, y, x, channel in block]."""
+    (h, w), (height, width, channels, each, top, left) = hw, layout
+    for c in range(0, channels, each):
+        for i in range(h):
+            target = work.ctypes.data + 4 * ((c // each * height + i + top) * width + left) * each
+            source = x.ctypes.data + 4 * (c * h + i) * w
+            if each == 1:
+                copy_numbers(source, target, w)
+            else:
+                transpose(source, 4 * h * w, target, 4 * each, min(each, channels - c), w)
+
+
+@compiled()
+def _list(g, y, index, pixels, offsets, values, counts):
+    """For each channel, the windows whose maximum is above 0 (or NaN): where its patch lies, and its gradient."""
+    windows = g.shape[1]
+    for o in range(g.shape[0]):
+        at = first = o * windows
+        for i in range(windows):
+            offsets[at] = pixels[np.uint64(index[o, i])]
+            values[at] = g[o, i]
+            at += 0 if y[o, i] <= 0 else 1
+        counts[o] = at - first

@@ -186,6 +186,9 @@ def test_filters_behind_a_pool(channels, groups, kernel, stride, padding, dilati
         expected = conv_numpy.conv_relu_pool_backward(g, x, w, y, index, *settings, pool)
     close(got[1], expected[1], 300)
     close(got[2], expected[2], 300)
+    with np.errstate(invalid="ignore"):
+        d = conv_numpy.conv_relu_pool_slopes(g, y, index, kernels.conv_output_hw((31, 29), kernel, *settings[:3]), pool)
+        close(kernels.conv2d_weight_grad(x, d, kernel, *settings), expected[1], 300)
     g[2, 1], y[2, 1] = np.nan, np.nan  # diverging networks have to show it
     got = kernels.conv_relu_pool_backward(g, normal(1, *x.shape), w, y, index, *settings, pool, needs)
     assert np.isnan(got[1][1]).all()

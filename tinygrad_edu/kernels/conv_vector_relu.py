@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_edu.kernels import conv_vector_pooled
+from tinygrad_edu.kernels import conv_vector_sparse
 from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.conv_numpy import Pair
 from tinygrad_edu.kernels.conv_vector import convolution_of, full_padding
@@ -38,9 +38,11 @@ def backward(
     if needs[0]:
         full = full_padding(w, padding, dilation)
         _, to_images = convolution_of(shape, w, None, stride, full, dilation, groups, mirrored=True)
-    listed = index is not None and needs[1] and conv_vector_pooled.suits(x, w, dilation, pool)
+    listed = index is not None and needs[1] and conv_vector_sparse.suits(x, w.shape, dilation, pool**-2)
     if listed:
-        to_pooled, total = conv_vector_pooled.weight_grad_of(x.shape[1:], len(w), w.shape[2:], *settings, len(pieces))
+        list_weights, total = conv_vector_sparse.weight_grad_of(
+            x.shape[1:], len(w), w.shape[2:], *settings, len(pieces)
+        )
     elif needs[1]:
         to_weights, total = weight_grad_of(x.shape[1:], shape, w.shape[2:], *settings, len(pieces))
 
@@ -48,7 +50,7 @@ def backward(
         piece = slice(start, stop)
         places = None if index is None else index[piece]
         if listed:
-            to_pooled(i, x[piece], g[piece], y[piece], places)
+            list_weights(i, x[piece], g[piece], y[piece], places)
         if needs[0] or (needs[1] and not listed):
             d = scratch("gradients", (stop - start) * shape[0] * shape[1] * shape[2]).reshape(-1, *shape)
             before_relu(g[piece], y[piece], places, pool, d)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinygrad_edu.kernels import conv_vector_sparse
 from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair
@@ -34,8 +35,12 @@ def weight_grad(
     x: np.ndarray, g: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met."""
-    pieces = chunks(len(x), 2.0 * g.size * kernel[0] * kernel[1] * (x.shape[1] // groups))
-    task, total = weight_grad_of(x.shape[1:], g.shape[1:], kernel, stride, padding, dilation, groups, len(pieces))
+    shape, settings = (g.shape[1], x.shape[1] // groups, *kernel), (stride, padding, dilation, groups)
+    pieces = chunks(len(x), 2.0 * g.size * shape[1] * kernel[0] * kernel[1])
+    if conv_vector_sparse.suits(x, shape, dilation, conv_vector_sparse.share_of(g)):
+        task, total = conv_vector_sparse.weight_grad_of(x.shape[1:], g.shape[1], kernel, *settings, len(pieces))
+    else:
+        task, total = weight_grad_of(x.shape[1:], g.shape[1:], kernel, *settings, len(pieces))
     run_chunks(lambda i, start, stop: task(i, x[start:stop], g[start:stop]), pieces)
     return total()
 

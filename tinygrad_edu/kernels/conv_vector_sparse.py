@@ -1,11 +1,11 @@
-"""The gradient of a convolution's filters behind a max-pool, where most of the output's gradient is zero.
+"""The gradient of a convolution's filters where most of the output's gradient is zero: behind a max-pool.
 
 Of a window of pixels only the largest gets a gradient: one of four with the usual pool, and none where the relu cut it
 off. So the sum over pixels becomes one over a list of those that have a gradient; each adds its patch of the image,
 times the gradient, to the filter's gradient, which a tile keeps in registers. For that, a row of a patch has to lie in
 one piece: the image is turned around, its channels innermost, as many as a vector has lanes at a time.
 
-A number that is not in the list counts as nothing, while 0 * Inf is NaN: this is for images of finite numbers.
+A pixel that is not in the list counts as nothing, while 0 * Inf is NaN: this is for images of finite numbers.
 """
 
 from __future__ import annotations
@@ -90,11 +90,20 @@ def _whole_tiles(count: int) -> int:
     return count - left + (0 if left == 0 else FEW_ROWS if left <= FEW_ROWS else ROWS)
 
 
-def suits(x: np.ndarray, w: np.ndarray, dilation: Pair, pool: int) -> bool:
-    """Whether this is correct, and has at most half as many vectors to multiply as there are with all pixels."""
-    channels, kh, kw = w.shape[1:]
+def suits(x: np.ndarray, weights: tuple[int, ...], dilation: Pair, share: float) -> bool:
+    """Whether this is correct and fast if only that share of the output's pixels has a gradient.
+
+    It is fast if there are at most half as many vectors to multiply as there are with all pixels.
+    """
+    _, channels, kh, kw = weights
     vectors = -(-channels // LANES) * _whole_tiles(kh * -(-kw * min(channels, LANES) // LANES))
-    return dilation[1] == 1 and 2 * vectors * LANES <= pool * pool * w[0].size and bool(_all_finite(x.reshape(-1)))
+    less = 2 * share * vectors * LANES <= channels * kh * kw
+    return dilation[1] == 1 and less and bool(_all_finite(x.reshape(-1)))
+
+
+def share_of(g: np.ndarray) -> float:
+    """The share of numbers other than 0 in the first image's gradient; those of the others are like it."""
+    return np.count_nonzero(g[0]) / g[0].size
 
 
 def weight_grad_of(
@@ -107,18 +116,25 @@ def weight_grad_of(
     groups: int,
     count: int,
 ) -> tuple[Callable[..., None], Callable[[], np.ndarray]]:
-    """A function (i, images, gradients, maxima, places) for the i-th of `count` pieces, and one that adds them up."""
+    """A function (i, images, gradients) that does the i-th of `count` pieces, and one that adds them up.
+
+    With a pool's gradients, maxima and places instead of gradients, those before a relu and the pool are meant.
+    """
     channels, *hw = x_shape
     plan = make_plan(channels // groups, tuple(hw), kernel, stride, padding, dilation)
     (height, width, cg, each, *_), blocks, room = plan.layout, plan.blocks, len(plan.rows) * LANES
     parts = scratch("parts", count * outs * blocks * room).reshape(count, outs, blocks, room)
 
-    def task(i: int, x: np.ndarray, g: np.ndarray, y: np.ndarray, index: np.ndarray) -> None:
-        windows = g.shape[2] * g.shape[3]
-        work = scratch("image", height * width * blocks * each + 2 * LANES)
+    def task(
+        i: int, x: np.ndarray, g: np.ndarray, y: np.ndarray | None = None, index: np.ndarray | None = None
+    ) -> None:
+        n, pixels = len(x), g.shape[2] * g.shape[3]
+        work = scratch("turned", height * width * blocks * each + LANES)
         work[:] = 0
-        lists = scratch("offsets", outs // groups * windows, np.int64), scratch("values", outs // groups * windows)
-        arrays = (x.reshape(*x.shape[:2], -1), *(array.reshape(len(x), outs, windows) for array in (g, y, index)))
+        lists = scratch("offsets", outs // groups * pixels, np.int64), scratch("values", outs // groups * pixels)
+        if y is None or index is None:
+            y, index = np.empty((n, outs, 0), np.float32), np.empty((n, outs, 0), np.int32)
+        arrays = (x.reshape(*x.shape[:2], -1), *(array.reshape(n, outs, -1) for array in (g, y, index)))
         _weight_grad(*arrays, parts[i], work, *lists, tuple(hw), plan, groups)
 
     def total() -> np.ndarray:
@@ -154,7 +170,10 @@ def _weight_grad(x, g, y, index, part, work, offsets, values, hw, plan, groups):
             _turn(x[n, group * channels : (group + 1) * channels], hw, work, plan.layout)
             first = group * each
             chosen = slice(first, first + each)
-            _list(g[n, chosen], y[n, chosen], index[n, chosen], plan.pixels, offsets, values, counts)
+            if index.shape[2]:
+                _list_maxima(g[n, chosen], y[n, chosen], index[n, chosen], plan.pixels, offsets, values, counts)
+            else:
+                _list_slopes(g[n, chosen], plan.pixels, offsets, values, counts)
             for block in range(blocks):
                 image, r = work.ctypes.data + 4 * block * size, 0
                 while r < tiles:
@@ -184,7 +203,7 @@ def _turn(x, hw, work, layout):
 
 
 @compiled()
-def _list(g, y, index, pixels, offsets, values, counts):
+def _list_maxima(g, y, index, pixels, offsets, values, counts):
     """For each channel, the windows whose maximum is above 0 (or NaN): where its patch lies, and its gradient."""
     windows = g.shape[1]
     for o in range(g.shape[0]):
@@ -193,4 +212,16 @@ def _list(g, y, index, pixels, offsets, values, counts):
             offsets[at] = pixels[np.uint64(index[o, i])]
             values[at] = g[o, i]
             at += 0 if y[o, i] <= 0 else 1
+        counts[o] = at - first
+
+
+@compiled()
+def _list_slopes(g, pixels, offsets, values, counts):
+    """The same of gradients as they are: those that are not 0."""
+    for o in range(g.shape[0]):
+        at = first = o * pixels.size
+        for i in range(pixels.size):
+            offsets[at] = pixels[i]
+            values[at] = g[o, i]
+            at += 0 if g[o, i] == 0 else 1
         counts[o] = at - first

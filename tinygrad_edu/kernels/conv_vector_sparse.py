@@ -20,8 +20,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinygrad_edu.kernels.buffers import scratch
-from tinygrad_edu.kernels.compiler import REORDER, compiled
+from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
+from tinygrad_edu.kernels.conv_vector_lists import EIGHT, TO_THE_FRONT, all_finite, list_pixels, listed, room_for_lists
 from tinygrad_edu.kernels.vector import copy_numbers, transpose
 from tinygrad_edu.kernels.vector_instructions import INT, LANES, VECTOR, Emitter
 
@@ -46,7 +47,7 @@ def _patch_tile(rows: int):
         for r, cell in enumerate(sums):
             builder.store(emit.load(emit.add(out, 4 * LANES * r)), cell)
         with emit.repeat(count) as k:
-            offset, value = emit.integer(offsets, k), emit.splat(emit.add(values, emit.times(k, 4)))
+            offset, value = listed(emit, offsets, values, k)
             for start, cell in zip(starts, sums, strict=True):
                 patch = emit.load(emit.add(start, offset))
                 builder.store(emit.multiply_add(value, patch, builder.load(cell)), cell)
@@ -82,6 +83,7 @@ def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
     oh, ow = conv_output_hw(hw, kernel, stride, padding, dilation)
     i, j = np.arange(oh)[:, None], np.arange(ow)
     pixels = 4 * each * (i * stride[0] * width + j * stride[1]).reshape(-1)
+    pixels = np.append(pixels, [0] * EIGHT).astype(np.int32)
     return Plan((height, width, channels, each, *padding), -(-channels // LANES), vectors, rows, pixels)
 
 
@@ -98,12 +100,7 @@ def suits(x: np.ndarray, weights: tuple[int, ...], dilation: Pair, share: float)
     _, channels, kh, kw = weights
     vectors = -(-channels // LANES) * _whole_tiles(kh * -(-kw * min(channels, LANES) // LANES))
     less = 2 * share * vectors * LANES <= channels * kh * kw
-    return dilation[1] == 1 and less and bool(_all_finite(x.reshape(-1)))
-
-
-def share_of(g: np.ndarray) -> float:
-    """The share of numbers other than 0 in the first image's gradient; those of the others are like it."""
-    return np.count_nonzero(g[0]) / g[0].size
+    return dilation[1] == 1 and less and bool(all_finite(x.reshape(-1)))
 
 
 def weight_grad_of(
@@ -123,7 +120,8 @@ def weight_grad_of(
     channels, *hw = x_shape
     plan = make_plan(channels // groups, tuple(hw), kernel, stride, padding, dilation)
     (height, width, cg, each, *_), blocks, room = plan.layout, plan.blocks, len(plan.rows) * LANES
-    parts = scratch("parts", count * outs * blocks * room).reshape(count, outs, blocks, room)
+    whole = outs // groups * ROWS * LANES
+    parts = scratch("parts", count * outs * blocks * room).reshape(count, groups, blocks, -1)
 
     def task(
         i: int, x: np.ndarray, g: np.ndarray, y: np.ndarray | None = None, index: np.ndarray | None = None
@@ -131,7 +129,7 @@ def weight_grad_of(
         n, pixels = len(x), g.shape[2] * g.shape[3]
         work = scratch("turned", height * width * blocks * each + LANES)
         work[:] = 0
-        lists = scratch("offsets", outs // groups * pixels, np.int64), scratch("values", outs // groups * pixels)
+        lists = TO_THE_FRONT, *room_for_lists(outs // groups, pixels)
         if y is None or index is None:
             y, index = np.empty((n, outs, 0), np.float32), np.empty((n, outs, 0), np.int32)
         arrays = (x.reshape(*x.shape[:2], -1), *(array.reshape(n, outs, -1) for array in (g, y, index)))
@@ -141,50 +139,41 @@ def weight_grad_of(
         sums = parts[0].copy()
         for part in parts[1:]:
             sums += part
-        sums = sums[:, :, : kernel[0] * plan.vectors * LANES].reshape(outs, blocks, kernel[0], -1)
-        sums = sums[..., : kernel[1] * each].reshape(outs, blocks, *kernel, each).transpose(0, 1, 4, 2, 3)
+        tiles = np.split(sums.reshape(groups, blocks, -1), range(whole, room * outs // groups, whole), -1)
+        tiles = [tile.reshape(groups, blocks, outs // groups, -1) for tile in tiles]
+        sums = np.concatenate(tiles, -1)[..., : kernel[0] * plan.vectors * LANES]
+        sums = sums.reshape(groups, blocks, -1, kernel[0], plan.vectors * LANES)[..., : kernel[1] * each]
+        sums = sums.reshape(groups, blocks, -1, *kernel, each).transpose(0, 2, 1, 5, 3, 4)
         return np.ascontiguousarray(sums.reshape(outs, blocks * each, *kernel)[:, :cg])
 
     return task, total
 
 
-@compiled(REORDER)
-def _all_finite(x):
-    """Whether there is neither Inf nor NaN: either would make a sum of zeros times numbers a NaN."""
-    zero = np.float32(0)
-    total = zero
-    for i in range(x.size):
-        total += x[i] * zero
-    return total == zero
-
-
 @compiled()
-def _weight_grad(x, g, y, index, part, work, offsets, values, hw, plan, groups):
-    """part[channel, block of channels, (u,v,c)] = the sum over these images."""
+def _weight_grad(x, g, y, index, part, work, front, offsets, values, starts, hw, plan, groups):
+    """part[group, block of channels, tile of (u,v,c), output channel, in tile] = the sum over these images."""
     part[:] = 0
     (images, outs), blocks, channels = g.shape[:2], part.shape[1], x.shape[1] // groups
     each, size = outs // groups, plan.layout[0] * plan.layout[1] * plan.layout[3]
-    counts, tiles = np.empty(each, np.int64), plan.rows.size
+    tiles = plan.rows.size
     for n in range(images):
         for group in range(groups):
             _turn(x[n, group * channels : (group + 1) * channels], hw, work, plan.layout)
-            first = group * each
-            chosen = slice(first, first + each)
-            if index.shape[2]:
-                _list_maxima(g[n, chosen], y[n, chosen], index[n, chosen], plan.pixels, offsets, values, counts)
-            else:
-                _list_slopes(g[n, chosen], plan.pixels, offsets, values, counts)
+            chosen = slice(group * each, (group + 1) * each)
+            lists = plan.pixels, front, offsets, values, starts
+            list_pixels(g[n, chosen], y[n, chosen], index[n, chosen], *lists)
             for block in range(blocks):
-                image, r = work.ctypes.data + 4 * block * size, 0
+                image, r, out = work.ctypes.data + 4 * block * size, 0, part[group, block].ctypes.data
                 while r < tiles:
                     rows, table = (ROWS if tiles - r >= ROWS else FEW_ROWS), plan.rows.ctypes.data + 8 * r
                     for o in range(each):
-                        start, out = o * g.shape[2], part[first + o, block].ctypes.data + 4 * LANES * r
-                        here, slopes = offsets.ctypes.data + 8 * start, values.ctypes.data + 4 * start
+                        start, count = starts[o], starts[o + 1] - starts[o]
+                        here, slopes = offsets.ctypes.data + 4 * start, values.ctypes.data + 4 * start
                         if rows == ROWS:
-                            _tile(counts[o], here, slopes, image, table, out)
+                            _tile(count, here, slopes, image, table, out)
                         else:
-                            _few(counts[o], here, slopes, image, table, out)
+                            _few(count, here, slopes, image, table, out)
+                        out += 4 * LANES * rows
                     r += rows
 
 
@@ -200,28 +189,3 @@ def _turn(x, hw, work, layout):
                 copy_numbers(source, target, w)
             else:
                 transpose(source, 4 * h * w, target, 4 * each, min(each, channels - c), w)
-
-
-@compiled()
-def _list_maxima(g, y, index, pixels, offsets, values, counts):
-    """For each channel, the windows whose maximum is above 0 (or NaN): where its patch lies, and its gradient."""
-    windows = g.shape[1]
-    for o in range(g.shape[0]):
-        at = first = o * windows
-        for i in range(windows):
-            offsets[at] = pixels[np.uint64(index[o, i])]
-            values[at] = g[o, i]
-            at += 0 if y[o, i] <= 0 else 1
-        counts[o] = at - first
-
-
-@compiled()
-def _list_slopes(g, pixels, offsets, values, counts):
-    """The same of gradients as they are: those that are not 0."""
-    for o in range(g.shape[0]):
-        at = first = o * pixels.size
-        for i in range(pixels.size):
-            offsets[at] = pixels[i]
-            values[at] = g[o, i]
-            at += 0 if g[o, i] == 0 else 1
-        counts[o] = at - first

@@ -11,6 +11,7 @@ from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair
 from tinygrad_edu.kernels.conv_vector import BLOCK, PANEL, make_plan, spread, use_of_lanes
+from tinygrad_edu.kernels.conv_vector_lists import share_of
 from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import (
     DOT_COLUMNS,
@@ -37,7 +38,7 @@ def weight_grad(
     """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met."""
     shape, settings = (g.shape[1], x.shape[1] // groups, *kernel), (stride, padding, dilation, groups)
     pieces = chunks(len(x), 2.0 * g.size * shape[1] * kernel[0] * kernel[1])
-    if conv_vector_sparse.suits(x, shape, dilation, conv_vector_sparse.share_of(g)):
+    if conv_vector_sparse.suits(x, shape, dilation, share_of(g)):
         task, total = conv_vector_sparse.weight_grad_of(x.shape[1:], g.shape[1], kernel, *settings, len(pieces))
     else:
         task, total = weight_grad_of(x.shape[1:], g.shape[1:], kernel, *settings, len(pieces))

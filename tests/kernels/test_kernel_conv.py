@@ -160,6 +160,57 @@ def test_fused_course_sizes_on_any_number_of_threads(shape, pool, monkeypatch):
     np.testing.assert_array_equal(only[1], results[0][1][1])
 
 
+@pytest.mark.parametrize("poison", [0, np.inf, np.nan])
+@pytest.mark.parametrize(
+    ("channels", "groups", "kernel", "stride", "padding", "dilation"),
+    [
+        (1, 1, (5, 5), (1, 1), (0, 0), (1, 1)),
+        (3, 1, (5, 5), (1, 1), (2, 2), (1, 1)),
+        (40, 2, (3, 5), (1, 1), (0, 1), (2, 1)),
+        (17, 1, (5, 4), (2, 3), (1, 2), (1, 1)),
+        (9, 1, (7, 6), (1, 2), (3, 0), (3, 1)),
+        (9, 1, (2, 3), (1, 1), (0, 0), (1, 2)),
+    ],
+)
+@pytest.mark.parametrize("pool", [2, 3])
+def test_gradients_behind_a_pool(channels, groups, kernel, stride, padding, dilation, pool, poison):
+    """Here most of the output's gradient is zero; that must not hide that zero times Inf is NaN.
+
+    Of the input gradient it may show more: the zeros around an image meet an infinite weight, too.
+    """
+
+    def close_to_poisoned(mine, twin):
+        if poison:
+            assert not np.isfinite(mine[~np.isfinite(twin)]).any()
+        else:
+            close(mine, twin, 300)
+
+    settings = (stride, padding, dilation, groups)
+    x, w = normal(1, 3, channels, 31, 29), normal(2, 6 * groups, channels // groups, *kernel)
+    y, index = conv_numpy.conv_relu_pool_forward(x, w, None, *settings, pool)
+    g = normal(3, *y.shape)
+    x[1, 0, 11, 13] += poison
+    w[3, 0, 1, 1] += poison
+    needs = (True, True, True)
+    with np.errstate(invalid="ignore"):
+        got = kernels.conv_relu_pool_backward(g, x, w, y, index, *settings, pool, needs)
+        expected = conv_numpy.conv_relu_pool_backward(g, x, w, y, index, *settings, pool)
+    close_to_poisoned(got[0], expected[0])
+    close(got[1], expected[1], 300)
+    close(got[2], expected[2], 300)
+    with np.errstate(invalid="ignore"):
+        d = conv_numpy.conv_relu_pool_slopes(g, y, index, kernels.conv_output_hw((31, 29), kernel, *settings[:3]), pool)
+        close_to_poisoned(kernels.conv2d_input_grad(d, w, (31, 29), *settings), expected[0])
+        close(kernels.conv2d_weight_grad(x, d, kernel, *settings), expected[1], 300)
+    g[2, 1], y[2, 1] = np.nan, np.nan  # diverging networks have to show it
+    x, w = normal(1, *x.shape), normal(2, *w.shape)
+    got = kernels.conv_relu_pool_backward(g, x, w, y, index, *settings, pool, needs)
+    assert np.isnan(got[1][1]).all()
+    assert np.isfinite(got[1][[0, *range(2, 6 * groups)]]).all()
+    expected = conv_numpy.conv_relu_pool_backward(g, x, w, y, index, *settings, pool)
+    close(got[0], expected[0], 300)
+
+
 def test_ties_nan_and_zeros_in_the_fused_pool():
     """One input channel and a filter of one weight make the convolution a copy, so that the pool's choice is visible."""
     x = np.zeros((1, 1, 6, 8), np.float32)

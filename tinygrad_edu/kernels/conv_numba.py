@@ -11,10 +11,18 @@ import math
 
 import numpy as np
 
-from tinygrad_edu.kernels import conv_vector, conv_vector_relu, conv_vector_weights, elementwise_numba, pool_numba
+from tinygrad_edu.kernels import (
+    conv_vector,
+    conv_vector_relu,
+    conv_vector_sparse_input,
+    conv_vector_weights,
+    elementwise_numba,
+    pool_numba,
+)
 from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, check_conv, conv_output_hw
+from tinygrad_edu.kernels.conv_vector_lists import share_of
 from tinygrad_edu.kernels.vector import usable
 
 CACHE_BYTES = 1 << 19  # columns of one piece: half of a typical core's second-level cache
@@ -43,6 +51,10 @@ def conv2d_input_grad(g, w, input_hw: Pair, stride: Pair, padding: Pair, dilatio
     gx_shape = (n, cg * groups, *input_hw)
     check_conv(gx_shape, w.shape, g.shape, stride, padding, dilation, groups)
     g, w = _ready(g), _ready(w)
+    if conv_vector.forward_suits(g, w) and conv_vector_sparse_input.suits(
+        w, input_hw, (oh, ow), stride, dilation, share_of(g)
+    ):
+        return conv_vector_sparse_input.input_grad(g, w, input_hw, stride, padding, dilation, groups)
     if conv_vector.input_grad_suits(g, w, stride, padding, dilation):
         if stride == (1, 1):
             return conv_vector.input_grad(g, w, padding, dilation, groups)

@@ -33,6 +33,7 @@ from tinygrad_edu.kernels.vector import (
     packed_few,
     packed_tile,
     part_pairs,
+    scattered_column,
     scattered_tile,
     transpose,
     usable,
@@ -130,7 +131,7 @@ def convolution_of(
     each = cg if mirrored else oc // groups
     (oh, ow), outs, depth = plan.out_hw, each * groups, w.size // (each * groups)
     bias = np.zeros(outs, np.float32) if bias is None else np.ascontiguousarray(bias, np.float32)
-    by_channels = use_of_lanes(each, PANEL) * use_of_lanes(plan.images * oh * ow, LOOSE_ROWS)
+    by_channels = use_of_lanes(each, LANES) * use_of_lanes(plan.images * oh * ow, LOOSE_ROWS)
     by_pixels = use_of_lanes(each, FEW_ROWS) * use_of_lanes(ow, LANES)
     tall = by_channels * depth / (depth + TURNING) > by_pixels
     rows, few = (PANEL, PANEL) if tall else (ROWS, FEW_ROWS)
@@ -307,17 +308,20 @@ def _by_channels(images, packed, starts, target, work, result, plan, groups, eac
         for group in range(groups):
             image = work.ctypes.data + 4 * group * size
             for o in range(0, each, PANEL):
-                lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
                 for k in range(0, depth, step):
                     many, window = min(step, depth - k), plan.window.ctypes.data + 8 * k
                     for i in range(start, stop, LOOSE_ROWS):
                         out = result.ctypes.data + 4 * PANEL * (i - start)
                         place = (
-                            many, out, 4 * LANES, 4 * PANEL, lanes0, lanes1, min(LOOSE_ROWS, stop - i),
+                            many, out, 4 * LANES, 4 * PANEL, LANES, LANES, min(LOOSE_ROWS, stop - i),
                             0 if k else bias, min(1, k),
                         )  # fmt: skip
                         patches = plan.pixels.ctypes.data + 8 * i
-                        scattered_tile(place, (image, patches, window, weights + 4 * PANEL * k, 4 * PANEL))
+                        factors = (image, patches, window, weights + 4 * PANEL * k, 4 * PANEL)
+                        if each - o > LANES:
+                            scattered_tile(place, factors)
+                        else:
+                            scattered_column(place, factors)
                 channel = target + 4 * (group * each + o) * area
                 _deliver(result.ctypes.data, start, stop, channel, area, groups * each, min(PANEL, each - o))
                 weights += 4 * PANEL * depth

@@ -1,13 +1,15 @@
 """The way back through convolution, relu and max-pooling at once; the companion of `conv_vector.convolve`.
 
 The gradient before the relu is as large as the convolution's output, and mostly zeros. So it is never written as a
-whole: a few images of it at a time are made in a work array, and used for all three gradients while it is in the cache.
+whole: a few images of it at a time are made in a work array, and used for all gradients while it is in the cache; or
+not even that, where lists of the pixels that have a gradient do (`conv_vector_sparse`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_edu.kernels import conv_vector_sparse, conv_vector_sparse_input
 from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.conv_numpy import Pair
 from tinygrad_edu.kernels.conv_vector import convolution_of, full_padding
@@ -33,20 +35,34 @@ def backward(
     n, shape = len(x), (w.shape[0], *out_hw)
     pieces = chunks(n, 2.0 * n * out_hw[0] * out_hw[1] * w.size * (1 + needs[0]))
     sums, gx = np.empty((len(pieces), w.shape[0])), empty(x.shape, np.float32) if needs[0] else None
-    place = np.empty((n, 0), np.int32)
-    if needs[0]:
+    place, share = np.empty((n, 0), np.int32), pool**-2
+    into_images = needs[0] and conv_vector_sparse_input.suits(w, x.shape[2:], out_hw, stride, dilation, share)
+    into_filters = needs[1] and conv_vector_sparse.suits(x, w.shape, dilation, share)
+    if into_images:
+        list_images = conv_vector_sparse_input.input_grad_of(w, x.shape[2:], *settings)
+    elif needs[0]:
         full = full_padding(w, padding, dilation)
         _, to_images = convolution_of(shape, w, None, stride, full, dilation, groups, mirrored=True)
-    if needs[1]:
-        to_weights, total = weight_grad_of(x.shape[1:], shape, w.shape[2:], *settings, len(pieces))
+    if into_filters:
+        list_filters, total = conv_vector_sparse.weight_grad_of(
+            x.shape[1:], len(w), w.shape[2:], *settings, len(pieces)
+        )
+    elif needs[1]:
+        to_filters, total = weight_grad_of(x.shape[1:], shape, w.shape[2:], *settings, len(pieces))
 
     def task(i: int, start: int, stop: int) -> None:
         piece = slice(start, stop)
-        d = scratch("gradients", (stop - start) * shape[0] * shape[1] * shape[2]).reshape(-1, *shape)
-        before_relu(g[piece], y[piece], None if index is None else index[piece], pool, d)
-        if needs[1]:
-            to_weights(i, x[piece], d)
-        if gx is not None:
+        places = None if index is None else index[piece]
+        if needs[0] > into_images or needs[1] > into_filters:
+            d = scratch("gradients", (stop - start) * shape[0] * shape[1] * shape[2]).reshape(-1, *shape)
+            before_relu(g[piece], y[piece], places, pool, d)
+        if into_filters:
+            list_filters(i, x[piece], g[piece], y[piece], places)
+        elif needs[1]:
+            to_filters(i, x[piece], d)
+        if into_images:
+            list_images(g[piece], gx[piece], y[piece], places)
+        elif gx is not None:
             to_images(d, gx[piece], place[piece])
         if needs[2]:
             rows = (stop - start, shape[0], g.shape[2] * g.shape[3])

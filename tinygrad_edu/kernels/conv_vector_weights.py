@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinygrad_edu.kernels import conv_vector_sparse
 from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair
 from tinygrad_edu.kernels.conv_vector import BLOCK, PANEL, make_plan, spread, use_of_lanes
+from tinygrad_edu.kernels.conv_vector_lists import share_of
 from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import (
     DOT_COLUMNS,
@@ -17,10 +19,13 @@ from tinygrad_edu.kernels.vector import (
     LANES,
     LOOSE_ROWS,
     dot_tile,
+    scattered_column,
     scattered_tile,
     transpose,
 )
 
+# The part of the lanes in use below which vectors run over pixels instead, and all lanes are added up at the end
+WASTEFUL = 0.6 if LANES == 16 else 0.1
 FEW_PIXELS = (
     1 << 12
 )  # groups of channels smaller than this (in numbers) are convolved with their gradients several at a time
@@ -31,8 +36,12 @@ def weight_grad(
     x: np.ndarray, g: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     """The gradient of the filters: for each weight (c, u, v), all output gradients times the pixels it met."""
-    pieces = chunks(len(x), 2.0 * g.size * kernel[0] * kernel[1] * (x.shape[1] // groups))
-    task, total = weight_grad_of(x.shape[1:], g.shape[1:], kernel, stride, padding, dilation, groups, len(pieces))
+    shape, settings = (g.shape[1], x.shape[1] // groups, *kernel), (stride, padding, dilation, groups)
+    pieces = chunks(len(x), 2.0 * g.size * shape[1] * kernel[0] * kernel[1])
+    if conv_vector_sparse.suits(x, shape, dilation, share_of(g)):
+        task, total = conv_vector_sparse.weight_grad_of(x.shape[1:], g.shape[1], kernel, *settings, len(pieces))
+    else:
+        task, total = weight_grad_of(x.shape[1:], g.shape[1:], kernel, *settings, len(pieces))
     run_chunks(lambda i, start, stop: task(i, x[start:stop], g[start:stop]), pieces)
     return total()
 
@@ -50,7 +59,7 @@ def weight_grad_of(
     cg, each, area = channels // groups, oc // groups, out_hw[0] * out_hw[1]
     plan = make_plan(cg, groups, tuple(hw), kernel, stride, padding, dilation)
     depth, size, panels = cg * kernel[0] * kernel[1], channels * plan.plane, -(-each // PANEL)
-    few = size <= groups * FEW_PIXELS and use_of_lanes(each, PANEL) * use_of_lanes(depth, LOOSE_ROWS) < 0.6
+    few = size <= groups * FEW_PIXELS and use_of_lanes(each, LANES) * use_of_lanes(depth, LOOSE_ROWS) < WASTEFUL
     parts = scratch("parts", count * groups * panels * depth * PANEL)
     parts = parts.reshape(count, groups * panels * depth * PANEL)
 
@@ -93,12 +102,15 @@ def _weight_grad(x, g, part, work, slopes, sizes, plan, groups):
                 for o in range(0, each, PANEL):
                     channel = g.ctypes.data + 4 * (n * oc + group * each + o) * area
                     _collect(channel, first, first + many, area, oc, min(PANEL, each - o), slopes.ctypes.data)
-                    lanes0, lanes1 = min(LANES, each - o), max(0, min(LANES, each - o - LANES))
                     for k in range(0, depth, LOOSE_ROWS):
                         valid = min(LOOSE_ROWS, depth - k)
-                        place = (many, out + 4 * PANEL * k, 4 * LANES, 4 * PANEL, lanes0, lanes1, valid, 0, 1)
+                        place = (many, out + 4 * PANEL * k, 4 * LANES, 4 * PANEL, LANES, LANES, valid, 0, 1)
                         weights, pixels = plan.window.ctypes.data + 8 * k, plan.pixels.ctypes.data + 8 * first
-                        scattered_tile(place, (image, weights, pixels, slopes.ctypes.data, 4 * PANEL))
+                        factors = (image, weights, pixels, slopes.ctypes.data, 4 * PANEL)
+                        if each - o > LANES:
+                            scattered_tile(place, factors)
+                        else:
+                            scattered_column(place, factors)
                     out += 4 * PANEL * depth
 
 

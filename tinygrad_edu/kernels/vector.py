@@ -27,15 +27,15 @@ LOOSE_ROWS = 10 if LANES == 16 else 6  # where every row needs an address of its
 DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (3, 3)
 
 
-def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
-    """Make a micro-kernel: C[i, v] = start + sum over k of A(i, k) * B(k, v), for i < rows and v = 0, 1.
+def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False, vectors: int = 2):
+    """Make a micro-kernel: C[i, v] = start + sum over k of A(i, k) * B(k, v), for i < rows and v < vectors, 1 or 2.
 
     It takes two tuples of integers. The first says where the result goes: (depth, c, c_next, c_row, lanes0, lanes1,
     valid, bias, add_to_c), which is how many k there are; the address of c, the distances to its second vector and to
     its next row; how many lanes of the two vectors and how many rows exist; the address of one starting value per row
     (with `bias_of_lanes` per lane), or 0; and whether to add to what c holds. The second says where A and B are, as
     `depth_step` reads it: `depth_step(emit, operands, masks)` returns functions for the addresses of A(i, k) and of the
-    two vectors B(k, .), and the masks to load the latter with.
+    two vectors B(k, .), and the masks to load the latter with. A tile of one vector looks at the first ones only.
     """
 
     @intrinsic
@@ -45,16 +45,16 @@ def _tile(rows: int, depth_step, operands: int, bias_of_lanes: bool = False):
     def generate(context, builder, signature, args):
         depth, c, c_next, c_row, lanes0, lanes1, valid, bias, add_to_c = cgutils.unpack_tuple(builder, args[0])
         emit = Emitter(builder)
-        masks = [emit.first_lanes(lanes0), emit.first_lanes(lanes1)]
+        masks = [emit.first_lanes(lanes0), emit.first_lanes(lanes1)][:vectors]
         a_address, b_addresses, b_masks = depth_step(emit, cgutils.unpack_tuple(builder, args[1]), masks)
-        sums = [[cgutils.alloca_once(builder, VECTOR) for _ in range(2)] for _ in range(rows)]  # become registers
+        sums = [[cgutils.alloca_once(builder, VECTOR) for _ in masks] for _ in range(rows)]  # become registers
         _begin(emit, sums, bias, masks, bias_of_lanes)
         with emit.repeat(depth) as k:
-            b = [emit.load(address, mask) for address, mask in zip(b_addresses(k), b_masks, strict=True)]
+            b = [emit.load(address, mask) for address, mask in zip(b_addresses(k)[:vectors], b_masks, strict=True)]
             a = a_address(k)
             for i in range(rows):
                 number = emit.splat(a(i))
-                for v in range(2):
+                for v in range(vectors):
                     builder.store(emit.multiply_add(number, b[v], builder.load(sums[i][v])), sums[i][v])
         _finish(emit, sums, c, c_next, c_row, masks, valid, add_to_c)
         return context.get_dummy_value()
@@ -68,9 +68,9 @@ def _begin(emit: Emitter, sums, bias, masks, bias_of_lanes: bool) -> None:
     with builder.if_else(builder.icmp_signed("!=", bias, INT(0))) as (given, missing):
         with given:
             for i, row in enumerate(sums):
-                for v in range(2):
+                for v, mask in enumerate(masks):
                     if bias_of_lanes:
-                        start = emit.load(emit.add(bias, 4 * LANES * v), masks[v])
+                        start = emit.load(emit.add(bias, 4 * LANES * v), mask)
                     else:
                         start = emit.splat(emit.add(bias, 4 * i))
                     builder.store(start, row[v])
@@ -87,11 +87,10 @@ def _finish(emit: Emitter, sums, c, c_next, c_row, masks, valid, add_to_c) -> No
     for i, cells in enumerate(sums):
         with builder.if_then(builder.icmp_signed("<", INT(i), valid)):
             row = emit.add(c, emit.times(c_row, i))
-            for v, address in enumerate((row, emit.add(row, c_next))):
+            for cell, mask, address in zip(cells, masks, (row, emit.add(row, c_next)), strict=False):
                 with builder.if_then(accumulate):
-                    total = builder.fadd(builder.load(cells[v]), emit.load(address, masks[v]))
-                    builder.store(total, cells[v])
-                emit.store(builder.load(cells[v]), address, masks[v])
+                    builder.store(builder.fadd(builder.load(cell), emit.load(address, mask)), cell)
+                emit.store(builder.load(cell), address, mask)
 
 
 def _packed_a_scattered_b(rows: int):
@@ -108,7 +107,11 @@ def _packed_a_scattered_b(rows: int):
             first = emit.add(b, emit.integer(table, k))
             return first, emit.add(first, b_next)
 
-        return a_address, b_addresses, (None, None)  # B lies in a work array with room to read on: no masks needed
+        return (
+            a_address,
+            b_addresses,
+            [None] * len(masks),
+        )  # B lies in a work array with room to read on: no masks needed
 
     return step
 
@@ -136,6 +139,7 @@ def _scattered_a_plain_b(rows: int):
 packed_tile = _tile(ROWS, _packed_a_scattered_b(ROWS), 4)
 packed_few = _tile(FEW_ROWS, _packed_a_scattered_b(FEW_ROWS), 4)
 scattered_tile = _tile(LOOSE_ROWS, _scattered_a_plain_b(LOOSE_ROWS), 5, bias_of_lanes=True)
+scattered_column = _tile(LOOSE_ROWS, _scattered_a_plain_b(LOOSE_ROWS), 5, bias_of_lanes=True, vectors=1)
 
 
 @intrinsic

@@ -14,11 +14,11 @@ from numba.extending import intrinsic
 
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.linear_tiles import MASKS, PANEL, ROWS, once, overlapping
-from tinygrad_edu.kernels.vector import copy_lanes
+from tinygrad_edu.kernels.vector import copy_lanes, prefetch, transpose
 from tinygrad_edu.kernels.vector_instructions import FLOAT, INT, LANES, VECTOR, Emitter
 
 DEPTH = 256  # rows of the right factor that stay in the first-level cache: 16 KB a panel with AVX2
-BLOCK = 96 // ROWS * ROWS  # rows of the left factor that stay in the second-level cache
+BLOCK = 48 * 1024  # numbers of the left factor that stay in the second-level cache: 192 KB
 
 
 @intrinsic
@@ -50,7 +50,21 @@ def _on_stack(size: int):
 
 panel_room = _on_stack(DEPTH * PANEL)
 row_room = _on_stack(PANEL)
-tiles_room = _on_stack(BLOCK // ROWS * (DEPTH * ROWS + LANES))
+tiles_room = _on_stack(BLOCK)
+
+
+@intrinsic
+def spread(context, source, target):
+    """A row of a panel, all of whose numbers are the one at `source`."""
+
+    def generate(context, builder, signature, args):
+        emit = Emitter(builder)
+        number = emit.splat(args[0])
+        for v in range(PANEL // LANES):
+            builder.store(number, emit.pointer(emit.add(args[1], 4 * LANES * v), VECTOR), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
 
 
 def _square(masked: bool):
@@ -120,10 +134,31 @@ turn = once(_turn, 6)
 
 
 @compiled()
+def _turn_back(source, source_row, target, target_row, rows, columns):
+    """The same into a result, of which nothing but these numbers may be written."""
+    whole = rows - rows % LANES if columns >= LANES else 0
+    turn(source, source_row, target, target_row, whole, columns)
+    transpose(source + whole * source_row, source_row, target + 4 * whole, target_row, rows - whole, columns)
+
+
+turn_back = once(_turn_back, 6)
+
+
+@compiled()
+def _prepare(b, b_row, turned, k, j, target, depth, lanes):
+    """A panel of B: of `depth` rows from the k-th on, `lanes` numbers from the j-th on; if `turned` B is transposed."""
+    if turned != 0:
+        turn(b + j * b_row + 4 * k, b_row, target, 4 * PANEL, lanes, depth)
+    else:
+        _copy_panel(b + k * b_row + 4 * j, b_row, target, depth, lanes)
+
+
+@compiled()
 def _copy_panel(source, source_row, target, depth, lanes):
     """The first `lanes` numbers of each row, to a panel."""
     safe = depth if lanes % LANES == 0 else overlapping(depth, source_row)
     for k in range(safe):
+        prefetch(source + k * source_row + 4 * PANEL)  # the next panel
         copy_lanes(source + k * source_row, target + 4 * k * PANEL, LANES, LANES)
         if lanes > LANES:
             copy_lanes(source + k * source_row + 4 * LANES, target + 4 * (k * PANEL + LANES), LANES, LANES)
@@ -133,20 +168,16 @@ def _copy_panel(source, source_row, target, depth, lanes):
 
 
 @compiled()
-def _pack_tiles(source, row, step, target, rows, depth):
-    """target[t, k, i] = A(t ROWS + i, k), which is at source + (t ROWS + i) row + k step; row or step is 4."""
+def _pack_tiles(source, step, target, rows, depth):
+    """target[t, k, i] = A(t ROWS + i, k), which is at source + 4 (t ROWS + i) + k step."""
     size = 4 * (depth * ROWS + LANES)  # whole vectors are written, the next row over what is too much of them
-    if step == 4:
+    for k in range(depth):
         for i in range(0, rows, ROWS):
-            turn(source + i * row, row, target + i // ROWS * size, 4 * ROWS, min(ROWS, rows - i), depth)
-    else:
-        for k in range(depth):
-            for i in range(0, rows, ROWS):
-                here, there = source + 4 * i + k * step, target + i // ROWS * size + 4 * k * ROWS
-                if k < depth - 1 or i + LANES <= rows:
-                    copy_lanes(here, there, LANES, LANES)
-                else:
-                    copy_lanes(here, there, min(ROWS, rows - i), LANES)
+            here, there = source + 4 * i + k * step, target + i // ROWS * size + 4 * k * ROWS
+            if k < depth - 1 or i + LANES <= rows:
+                copy_lanes(here, there, LANES, LANES)
+            else:
+                copy_lanes(here, there, min(ROWS, rows - i), LANES)
 
 
-copy_panel, pack_tiles = once(_copy_panel, 5), once(_pack_tiles, 6)
+prepare, pack_tiles = once(_prepare, 8), once(_pack_tiles, 5)

@@ -25,7 +25,7 @@ NOTHING = np.int64(0)  # Numba compiles a function anew for every literal number
 MASKS = LANES == 16  # whether a masked load is as quick as any other
 ROWS = 10 if LANES == 16 else 6  # two accumulators a row: AVX-512 has 32 registers, AVX2 16
 FEW = 4 if LANES == 16 else 2
-DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (3, 3)
+DOT_ROWS, DOT_COLUMNS = (4, 5) if LANES == 16 else (2, 5)
 PANEL = 2 * LANES
 
 
@@ -47,14 +47,18 @@ def _tile(rows: int, vectors: int, chains: int = 1):
     def generate(context, builder, signature, args):
         depth, safe, a, a_row, a_depth, b, b_depth, c, c_row, start, start_row, lanes = args
         emit = Emitter(builder)
-        whole, part = emit.first_lanes(INT(LANES)), emit.first_lanes(lanes)
-        masks = [whole, part][-vectors:]
+        part = emit.first_lanes(lanes)
+        masks = [emit.first_lanes(INT(LANES)), part][-vectors:]
         sums = [[_cells(builder, vectors) for _ in range(rows)] for _ in range(chains)]
         with builder.if_then(builder.icmp_signed("!=", start, INT(0))):
-            for i in range(rows):
-                for v in range(vectors):
-                    place = emit.add(emit.add(start, emit.times(start_row, i)), 4 * LANES * v)
-                    builder.store(emit.load(place, masks[v]), sums[0][i][v])
+            if MASKS:
+                _load(emit, sums[0], start, start_row, part)
+            else:
+                with builder.if_else(builder.icmp_signed("==", lanes, INT(LANES))) as (full, partial):
+                    with full:
+                        _load(emit, sums[0], start, start_row, None)
+                    with partial:
+                        _load(emit, sums[0], start, start_row, part)
 
         def accumulate(k, target, mask):
             here, column = emit.add(b, emit.times(k, b_depth)), emit.add(a, emit.times(k, a_depth))
@@ -81,6 +85,14 @@ def _tile(rows: int, vectors: int, chains: int = 1):
         return context.get_dummy_value()
 
     return tile
+
+
+def _load(emit: Emitter, sums, start, start_row, mask) -> None:
+    """Set the sums of a tile to what lies in memory, the last vector of each row through a mask."""
+    for i, row in enumerate(sums):
+        for v, cell in enumerate(row):
+            place = emit.add(emit.add(start, emit.times(start_row, i)), 4 * LANES * v)
+            emit.builder.store(emit.load(place, mask if v == len(row) - 1 else None), cell)
 
 
 def _cells(builder, count: int):
@@ -209,7 +221,7 @@ def _panel(rows, depth, a, a_row, a_depth, b, b_depth, c, c_row, start, start_ro
 @compiled(inline="always")
 def overlapping(rows, row):
     """How many rows of a matrix, `row` bytes apart, are followed by enough others to be read with a vector too many."""
-    return rows - (1 if row >= 4 * LANES else LANES) if rows > LANES else 0
+    return max(0, rows - (1 if row >= 4 * LANES else LANES))
 
 
 @compiled()

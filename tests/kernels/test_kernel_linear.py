@@ -138,6 +138,55 @@ def test_the_same_bits_on_any_number_of_threads(sizes, act, monkeypatch):
         close(got, expected, terms)
 
 
+MARGIN = 64  # numbers, more than any vector holds
+EDGES = [  # batch, inputs, outputs: parts of vectors at every edge, factors that are copied, packed, turned or swapped
+    (1, 1, 1), (9, 2, 10), (40, 2, 10), (40, 10, 2), (7, 15, 3), (33, 3, 9), (30, 9, 15), (2, 33, 5), (26, 40, 17), (3, 300, 9),
+    (25, 17, 31), (100, 1, 100), (32, 100, 1), (70, 10, 130), (130, 33, 140), (70, 300, 90),
+]  # fmt: skip
+
+
+def amid(values: np.ndarray) -> np.ndarray:
+    """The same array with NaN before and behind it."""
+    room = np.full(values.size + 2 * MARGIN, np.nan, values.dtype)
+    middle = room[MARGIN:-MARGIN].reshape(values.shape)
+    middle[...] = values
+    return middle
+
+
+def is_amid_nan(middle: np.ndarray) -> bool:
+    room = middle.base
+    return bool(np.isnan(room[:MARGIN]).all() and np.isnan(room[-MARGIN:]).all())
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("sizes", EDGES)
+def test_what_lies_around_the_arrays_is_neither_used_nor_overwritten(sizes, with_bias):
+    batch, inputs, outputs = sizes
+    x, w, b, g = map(amid, layer(11, *sizes))
+    bias = b if with_bias else b[:0]
+    out, gx, gw, gb = (amid(np.zeros(shape, np.float32)) for shape in (g.shape, x.shape, w.shape, b.shape))
+    linear_numba.linear_act_forward_into(x, w, bias, out, NONE)
+    linear_numba.linear_act_backward_into(g, x, w, out, NONE, gx, gw, gb, True)
+    exact = linear_numpy.linear_act_forward(x, w, b if with_bias else None, NONE)
+    expected = exact, *linear_numpy.linear_act_backward(g, x, w, None, NONE)
+    for got, twin, terms in zip((out, gx, gw, gb), expected, (inputs, outputs, batch, batch), strict=True):
+        close(got, twin, terms)
+        assert is_amid_nan(got)
+
+
+@pytest.mark.parametrize("sizes", [(128, 200, 300), (60, 1024, 90), (300, 64, 257), (97, 530, 70)])
+def test_large_products_with_bias_by_blocks(sizes, monkeypatch):
+    monkeypatch.setattr(threads, "PARALLEL_FLOPS", 1e5)
+    x, w, b, g = layer(13, *sizes)
+    close(kernels.linear_act_forward(x, w, b, NONE), linear_numpy.linear_act_forward(x, w, b, NONE), sizes[1])
+    close(kernels.linear_act_forward(x, w, None, RELU), linear_numpy.linear_act_forward(x, w, None, RELU), sizes[1])
+    twins = linear_numpy.linear_act_backward(g, x, w, None, NONE)
+    for got, twin, terms in zip(
+        kernels.linear_act_backward(g, x, w, None, NONE), twins, (sizes[2], sizes[0], sizes[0]), strict=True
+    ):
+        close(got, twin, terms)
+
+
 def test_two_dtypes_go_to_numpy():
     x, w, b, g = layer(9, 4, 3, 5)
     y = kernels.linear_act_forward(x, w.astype(np.float64), b, RELU)

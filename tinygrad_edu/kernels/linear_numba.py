@@ -93,8 +93,9 @@ def linear_act_forward(x, weight, bias, act: int) -> np.ndarray:
         return twin.linear_act_forward(x, weight, bias if bias.size else None, act)
     size, shape = len(x) * weight.size, (len(x), width)
     if size >= LOOPS and _large(size, kind):
-        out = _product(x, weight, False, True)
-        _finish(out, np.ascontiguousarray(bias), act)
+        out = _product(x, weight, False, True, np.ascontiguousarray(bias))
+        if act != NONE:
+            activate(out, act)
         return out
     out = np.empty(shape, kind) if size < LOOPS else empty(shape, kind)
     if not (x.flags.c_contiguous and weight.flags.c_contiguous and bias.flags.c_contiguous):
@@ -139,27 +140,19 @@ def matmul(a, b) -> np.ndarray:
     return _product(a, b, False, False) if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0] else np.matmul(a, b)
 
 
-def _product(a: np.ndarray, b: np.ndarray, a_turned: bool, b_turned: bool) -> np.ndarray:
-    """A B where one of them may be given transposed: by our micro-kernels where they are faster, else by BLAS."""
+def _product(
+    a: np.ndarray, b: np.ndarray, a_turned: bool, b_turned: bool, bias: np.ndarray | None = None
+) -> np.ndarray:
+    """A B + bias where one of them may be given transposed: by our micro-kernels where they are faster, else by BLAS."""
     if matmul_vector.suits(a, b, a.size * b.shape[not b_turned]):
-        return matmul_vector.product(a, b, a_turned, b_turned)
-    return (a.T if a_turned else a).dot(b.T if b_turned else b)
+        return matmul_vector.product(a, b, a_turned, b_turned, bias)
+    c = (a.T if a_turned else a).dot(b.T if b_turned else b)
+    return c if bias is None or not bias.size else np.add(c, bias, out=c)
 
 
 def _large(size: int, kind: np.dtype) -> bool:
     """Whether a product of so many multiply-adds is left to those who use several threads, or a BLAS."""
     return size >= (threads.PARALLEL_FLOPS / 2 if VECTORS and kind.char == "f" else LOOPS)
-
-
-@compiled()
-def _finish(y, bias, act):
-    """Bias and activation after a product that has neither."""
-    if bias.size:
-        for i in range(y.shape[0]):
-            row = y[i]
-            for j in range(row.size):
-                row[j] += bias[j]
-    activate(y, act)
 
 
 @compiled()

@@ -11,8 +11,7 @@ from tinygrad_edu.kernels import threads, vector
 from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.elementwise_scalars import f32, sigmoid32, tanh32
-from tinygrad_edu.kernels.matmul_vector import DEPTH, PANEL, _product
-from tinygrad_edu.kernels.vector import LOOSE_ROWS
+from tinygrad_edu.kernels.linear_vector import product
 
 CODES = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}
 FEWEST = 8  # sequences that a thread is worth waking for: a tile of the product has about as many rows
@@ -27,8 +26,8 @@ def recurrent_forward(x, w, bias, state, steps, kind: str, before, notes, out) -
     turned = np.ascontiguousarray(w.T)
 
     def task(i: int, start: int, stop: int) -> None:
-        hidden, panel, table = _work(stop - start, turned.shape[1])
-        _forward(x, turned, bias, state, steps, CODES[kind], before, notes, out, start, stop, hidden, panel, table)
+        hidden = _work(stop - start, turned.shape[1])
+        _forward(x, turned, bias, state, steps, CODES[kind], before, notes, out, start, stop, hidden)
 
     threads.run_chunks(task, _shares(x.shape[0], w, state.shape[1]))
 
@@ -40,8 +39,8 @@ def recurrent_backward(g, w, running, steps, kind: str, before, notes, dx, da) -
     g, w = np.ascontiguousarray(g), np.ascontiguousarray(w)
 
     def task(i: int, start: int, stop: int) -> None:
-        more, panel, table = _work(stop - start, w.shape[1])
-        _backward(g, w, running, steps, CODES[kind], before, notes, dx, da, start, stop, more, panel, table)
+        more = _work(stop - start, w.shape[1])
+        _backward(g, w, running, steps, CODES[kind], before, notes, dx, da, start, stop, more)
 
     threads.run_chunks(task, _shares(g.shape[0], w, running.shape[1]))
 
@@ -54,13 +53,12 @@ def _shares(rows: int, w: np.ndarray, batch: int) -> list[tuple[int, int]]:
 
 
 def _work(rows: int, columns: int):
-    """Arrays that the products of one thread use."""
-    hidden = scratch("hidden", rows * columns).reshape(rows, columns)
-    return hidden, scratch("panel", DEPTH * PANEL), scratch("steps", DEPTH + rows + LOOSE_ROWS, np.int64)
+    """An array for the products of one thread."""
+    return scratch("hidden", rows * columns).reshape(rows, columns)
 
 
 @compiled()
-def _forward(x, turned, bias, state, steps, code, before, notes, out, first, last, hidden, panel, table):
+def _forward(x, turned, bias, state, steps, code, before, notes, out, first, last, hidden):
     """Sequences first to last of the batch, through time."""
     for s in range(steps.shape[0]):
         top, stop = steps[s, 0] + first, steps[s, 0] + min(last, steps[s, 1])
@@ -71,7 +69,7 @@ def _forward(x, turned, bias, state, steps, code, before, notes, out, first, las
             for r in range(rows):
                 for j in range(state.shape[2]):
                     before[k, top + r, j] = state[k, first + r, j]
-        _product(before[0, top:stop], turned, hidden, False, False, panel, table, 0, hidden.shape[1], 0, rows)
+        product(before[0, top:stop], False, turned, hidden[:rows])
         if code == 2:
             _lstm(x[top:stop], hidden, bias, state, first, notes[top:stop])
         elif code == 3:
@@ -84,7 +82,7 @@ def _forward(x, turned, bias, state, steps, code, before, notes, out, first, las
 
 
 @compiled()
-def _backward(g, w, running, steps, code, before, notes, dx, da, first, last, more, panel, table):
+def _backward(g, w, running, steps, code, before, notes, dx, da, first, last, more):
     """The same sequences, back through time."""
     for s in range(steps.shape[0] - 1, -1, -1):
         top, stop = steps[s, 0] + first, steps[s, 0] + min(last, steps[s, 1])
@@ -100,7 +98,7 @@ def _backward(g, w, running, steps, code, before, notes, dx, da, first, last, mo
             _gru_grad(running, first, notes[top:stop], before[0, top:stop], dx[top:stop], da[top:stop])
         else:
             _rnn_grad(running, first, notes[top:stop], da[top:stop], code == 1)
-        _product(da[top:stop], w, more, False, False, panel, table, 0, more.shape[1], 0, rows)
+        product(da[top:stop], False, w, more[:rows])
         for r in range(rows):
             for j in range(running.shape[2]):
                 running[0, first + r, j] += more[r, j]

@@ -88,6 +88,12 @@ class Emitter:
         function = self.function(f"llvm.masked.load.v{LANES}f32.p0", kind)
         return self.builder.call(function, [pointer, ir.IntType(32)(4), lanes.mask, ZERO])
 
+    def halves(self, lower, upper):
+        """A vector of LANES / 2 numbers from one address and as many from another."""
+        half = ir.VectorType(FLOAT, LANES // 2)
+        parts = [self.builder.load(self.pointer(address, half), align=4) for address in (lower, upper)]
+        return self.shuffle(*parts, list(range(LANES)))
+
     def store(self, vector, address, lanes: Lanes) -> None:
         """Write some lanes of a vector to memory."""
         if LANES == 16:

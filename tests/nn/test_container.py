@@ -201,7 +201,7 @@ class TestALayerAndItsActivationShareAKernel:
         again = [tg.autograd.grad(sum(g.sum() for g in grads), x)[0] for grads in (first, second)]
         np.testing.assert_allclose(again[0].tolist(), again[1].tolist(), rtol=1e-4, atol=1e-4)
 
-    @pytest.mark.parametrize("size", [6, 400])
+    @pytest.mark.parametrize("size", [6, 400, 20_000])  # results of the last have memory that is used again
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_ordinary_backward_pass(self, kind, size):
         tg.manual_seed(2)

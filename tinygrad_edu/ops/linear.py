@@ -109,6 +109,8 @@ class BeforeActivation:
 
     __slots__ = ("code", "gradient", "out")
 
+    base = None  # asked of a gradient: the array that owns its memory
+
     def __init__(self, gradient: np.ndarray, out: np.ndarray, code: int):
         self.gradient, self.out, self.code = gradient, out, code
 

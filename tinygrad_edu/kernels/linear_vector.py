@@ -31,9 +31,8 @@ from tinygrad_edu.kernels.vector_instructions import LANES
 
 ONE, ONCE = np.ones(1, np.float32), np.int64(1)
 TURNING = 13 if LANES == 16 else 4  # multiply-adds in the time that it takes to transpose one number
-TURNING_BACK = (
-    1 if LANES == 16 else 4
-)  # the same into a result, where a part of a vector is not easily written, in TURNING
+# The same into a result, where a part of a vector is not easily written without masks, in units of TURNING.
+TURNING_BACK = 1 if MASKS else 4
 ADDING = 10 * LANES  # multiply-adds in the time that it takes to add up the lanes of a vector
 COPYING = 4 * ROWS  # rows of the left factor for which a panel of the right one is worth copying
 PACKING = 1 << 14  # bytes over which a tile of the left factor is spread, half of a first-level cache
@@ -91,20 +90,8 @@ def _narrow(rows, depth, columns, a, a_row, a_depth, b, b_row, b_turned, c, bias
         start = NOTHING
     step, many = 4 * columns, max(0, rows - (lanes - 1) // columns)
     panel(many, depth, a, a_row, a_depth, work, 4 * PANEL, c, step, start, NOTHING, lanes)
-    panel(
-        rows - many,
-        depth,
-        a + many * a_row,
-        a_row,
-        a_depth,
-        work,
-        4 * PANEL,
-        c + many * step,
-        step,
-        start,
-        NOTHING,
-        columns,
-    )
+    left, out = a + many * a_row, c + many * step
+    panel(rows - many, depth, left, a_row, a_depth, work, 4 * PANEL, out, step, start, NOTHING, columns)
 
 
 @compiled()

@@ -116,6 +116,34 @@ def _everywhere(builder: ir.IRBuilder, condition):
 
 
 @compiled()
+def _pool_row(pixels, y, index, count, first, width, relu):
+    """`pool_tile` for a row of windows.
+
+    The last tile of a row starts early enough to be a whole one: some windows twice are done more quickly than a part
+    of a tile, and of a whole one the compiler knows how many lanes it has.
+    """
+    if count < LANES:
+        pool_tile(pixels, pixels + 4 * width, y, index, count, first, width, relu)
+    else:
+        for k in range(0, count, LANES):
+            j = min(k, count - LANES)
+            here = pixels + 8 * j
+            pool_tile(here, here + 4 * width, y + 4 * j, index + 4 * j, LANES, first + 2 * j, width, relu)
+
+
+@compiled()
+def _unpool_row(g, y, index, pixels, count, first, width):
+    """`unpool_tile` for a row of windows, in the same way."""
+    if count < LANES:
+        unpool_tile(g, y, index, pixels, pixels + 4 * width, count, first, width)
+    else:
+        for k in range(0, count, LANES):
+            j = min(k, count - LANES)
+            here, maxima = pixels + 8 * j, y + 4 * j if y else 0
+            unpool_tile(g + 4 * j, maxima, index + 4 * j, here, here + 4 * width, LANES, first + 2 * j, width)
+
+
+@compiled()
 def pool_planes(x, y, index, hw, size, relu):
     """Maxima and places of touching windows size x size of planes H x W, one after another, then the relu if asked for."""
     (h, w), (oh, ow) = hw, (hw[0] // size, hw[1] // size)
@@ -123,11 +151,8 @@ def pool_planes(x, y, index, hw, size, relu):
         for i in range(oh):
             row, at = (p * h + size * i) * w, (p * oh + i) * ow
             if size == 2:
-                for j in range(0, ow, LANES):
-                    pixel, place = x.ctypes.data + 4 * (row + 2 * j), 4 * (at + j)
-                    out = y.ctypes.data + place, index.ctypes.data + place
-                    first = 2 * i * w + 2 * j
-                    pool_tile(pixel, pixel + 4 * w, out[0], out[1], min(LANES, ow - j), first, w, np.int64(relu))
+                here = x.ctypes.data + 4 * row, y.ctypes.data + 4 * at, index.ctypes.data + 4 * at
+                _pool_row(here[0], here[1], here[2], ow, 2 * i * w, w, np.int64(relu))
             else:
                 for j in range(ow):
                     best, place = x[row + j * size], i * size * w + j * size
@@ -151,13 +176,9 @@ def unpool_planes(g, y, index, gx, hw, size, relu):
         for i in range(oh):
             at = (p * oh + i) * ow
             if size == 2:
-                for j in range(0, ow, LANES):
-                    row, here = gx.ctypes.data + 4 * ((p * h + 2 * i) * w + 2 * j), 4 * (at + j)
-                    maxima = y.ctypes.data + here if relu else 0
-                    unpool_tile(
-                        g.ctypes.data + here, maxima, index.ctypes.data + here,
-                        row, row + 4 * w, min(LANES, ow - j), 2 * i * w + 2 * j, w,
-                    )  # fmt: skip
+                maxima = y.ctypes.data + 4 * at if relu else 0
+                row = gx.ctypes.data + 4 * (p * h + 2 * i) * w
+                _unpool_row(g.ctypes.data + 4 * at, maxima, index.ctypes.data + 4 * at, row, ow, 2 * i * w, w)
             else:
                 for j in range(at, at + ow):
                     if not (relu and y[j] <= 0):

@@ -240,7 +240,7 @@ def bernoulli(
         return out
     with generator.lock:
         units = generator.units(math.prod(shape), np.dtype(np.float64 if p.dtype == np.float64 else np.float32))
-    return (units.reshape(shape) < p) * dtype.type(value)
+    return (units.reshape(shape) < p) * np.asarray(value, dtype)[()]
 
 
 @drawn

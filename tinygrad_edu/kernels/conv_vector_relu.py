@@ -60,7 +60,7 @@ def backward(
             list_filters(i, x[piece], g[piece], y[piece], places)
         elif needs[1]:
             to_filters(i, x[piece], d)
-        if into_images:
+        if into_images and gx is not None:
             list_images(g[piece], gx[piece], y[piece], places)
         elif gx is not None:
             to_images(d, gx[piece], place[piece])

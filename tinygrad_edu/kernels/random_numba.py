@@ -33,7 +33,7 @@ def bernoulli_into(out: np.ndarray, twister, p: float, value: float) -> None:
 def _state(twister) -> np.ndarray:
     """NumPy's own memory of a Twister, valid as long as it lives: its words, and the place of the next one."""
     place = twister.ctypes.state_address
-    return np.frombuffer((ctypes.c_uint32 * (WORDS + 1)).from_address(place), u32)
+    return np.ctypeslib.as_array((ctypes.c_uint32 * (WORDS + 1)).from_address(place))
 
 
 @functools.cache

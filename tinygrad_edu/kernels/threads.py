@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-PARALLEL_FLOPS = 4e7  # below this many operations (0.2 ms) waking a thread, some 30 µs, costs more than it brings
+try:
+    from numpy._core._multiarray_umath import __cpu_features__ as _features
+except ImportError:  # another NumPy
+    _features = {}
+
+# Below this many operations, 0.2 to 0.3 ms, waking a thread costs more than it brings: some 30 µs, twice that on slow processors.
+PARALLEL_FLOPS = 4e7 if _features.get("AVX512F") else 1e7
 CHUNKS = 8  # the most pieces that one call is cut into
 
 _busy = threading.Lock()  # one kernel at a time uses the pool; others run on the thread they were called on

@@ -29,9 +29,9 @@ def _behind_a_layer(own: Any, code: int) -> Any:
     assert own.reads == ("out",), "what linear_activated saves"
 
     def pull(node: Node, g: Any) -> None:
-        (layer,) = node.parents
+        (layer,), (out,) = node.parents, node.saved or (None,)
         if layer.op is LINEAR and layer.mark is node.mark and layer.hooks is None and not inspectors:
-            layer.grad, layer.owned = BeforeActivation(g, node.saved[0], code), False
+            layer.grad, layer.owned = BeforeActivation(g, out, code), False
         else:
             own.pull(node, g)
 

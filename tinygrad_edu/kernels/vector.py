@@ -268,23 +268,32 @@ def transpose_tile(context, source, source_row, target, target_row, rows, column
 
 @compiled()
 def transpose(source, source_row, target, target_row, rows, columns):
-    """target[j, i] = source[i, j] for j < columns and i < rows; addresses, and the distances between rows."""
-    for i in range(0, rows, LANES):
-        for j in range(0, columns, LANES):
-            transpose_tile(
-                source + i * source_row + 4 * j, source_row, target + j * target_row + 4 * i, target_row,
-                min(LANES, rows - i), min(LANES, columns - j),
-            )  # fmt: skip
+    """target[j, i] = source[i, j] for j < columns and i < rows; addresses, and the distances between rows.
+
+    Where a whole tile fits, the last ones start early enough to be whole, too: some numbers twice are moved more quickly
+    than a part of a tile, and of a whole one the compiler knows how many lanes it has.
+    """
+    whole = rows >= LANES and columns >= LANES
+    for m in range(0, rows, LANES):
+        for n in range(0, columns, LANES):
+            if whole:
+                i, j = min(m, rows - LANES), min(n, columns - LANES)
+                here, there = source + i * source_row + 4 * j, target + j * target_row + 4 * i
+                transpose_tile(here, source_row, there, target_row, LANES, LANES)
+            else:
+                here, there = source + m * source_row + 4 * n, target + n * target_row + 4 * m
+                transpose_tile(here, source_row, there, target_row, min(LANES, rows - m), min(LANES, columns - n))
 
 
 @compiled()
 def copy_numbers(source, target, count):
-    """Copy `count` numbers from one address to another."""
-    for j in range(0, count - LANES + 1, LANES):
-        copy_lanes(source + 4 * j, target + 4 * j, LANES, LANES)
-    rest = count % LANES
-    if rest:
-        copy_lanes(source + 4 * (count - rest), target + 4 * (count - rest), rest, rest)
+    """Copy `count` numbers from one address to another; the last vector is a whole one in the same way."""
+    if 0 < count < LANES:
+        copy_lanes(source, target, count, count)
+    elif count:
+        for i in range(0, count, LANES):
+            j = min(i, count - LANES)
+            copy_lanes(source + 4 * j, target + 4 * j, LANES, LANES)
 
 
 @compiled()

@@ -79,7 +79,7 @@ def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
     vectors = -(-kernel[1] * each // LANES)
     u, v = np.arange(kernel[0])[:, None], np.arange(vectors)
     rows = 4 * (u * dilation[0] * width * each + v * LANES).reshape(-1)
-    rows = np.append(rows, np.zeros(_whole_tiles(len(rows)) - len(rows), np.int64))
+    rows = np.append(rows, np.zeros(whole_tiles(len(rows)) - len(rows), np.int64))
     oh, ow = conv_output_hw(hw, kernel, stride, padding, dilation)
     i, j = np.arange(oh)[:, None], np.arange(ow)
     pixels = 4 * each * (i * stride[0] * width + j * stride[1]).reshape(-1)
@@ -87,7 +87,8 @@ def make_plan(channels: int, hw: Pair, kernel: Pair, stride: Pair, padding: Pair
     return Plan((height, width, channels, each, *padding), -(-channels // LANES), vectors, rows, pixels)
 
 
-def _whole_tiles(count: int) -> int:
+def whole_tiles(count: int) -> int:
+    """The vectors of all tiles that so many are cut into."""
     left = count % ROWS
     return count - left + (0 if left == 0 else FEW_ROWS if left <= FEW_ROWS else ROWS)
 
@@ -98,7 +99,7 @@ def suits(x: np.ndarray, weights: tuple[int, ...], dilation: Pair, share: float)
     It is fast if there are at most half as many vectors to multiply as there are with all pixels.
     """
     _, channels, kh, kw = weights
-    vectors = -(-channels // LANES) * _whole_tiles(kh * -(-kw * min(channels, LANES) // LANES))
+    vectors = -(-channels // LANES) * whole_tiles(kh * -(-kw * min(channels, LANES) // LANES))
     less = 2 * share * vectors * LANES <= channels * kh * kw
     return dilation[1] == 1 and less and bool(all_finite(x.reshape(-1)))
 

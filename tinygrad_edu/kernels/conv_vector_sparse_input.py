@@ -17,7 +17,7 @@ from tinygrad_edu.kernels.buffers import empty, scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair
 from tinygrad_edu.kernels.conv_vector_lists import TO_THE_FRONT, all_finite, list_pixels, listed, room_for_lists
-from tinygrad_edu.kernels.conv_vector_sparse import FEW_ROWS, ROWS, make_plan
+from tinygrad_edu.kernels.conv_vector_sparse import FEW_ROWS, ROWS, make_plan, whole_tiles
 from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector import transpose
 from tinygrad_edu.kernels.vector_instructions import INT, LANES, Emitter
@@ -53,9 +53,9 @@ _tile, _few = _patch_tile(ROWS), _patch_tile(FEW_ROWS)
 
 def suits(w: np.ndarray, input_hw: Pair, out_hw: Pair, stride: Pair, dilation: Pair, share: float) -> bool:
     """Whether this is correct and fast if only that share of the output's pixels has a gradient."""
-    channels = w.shape[1]
-    wasted = -(-channels // LANES) * LANES / channels
-    listed = PRICE * share * wasted * out_hw[0] * out_hw[1]
+    _, channels, kh, kw = w.shape
+    waste = -(-channels // LANES) * LANES * whole_tiles(kh * kw) / (channels * kh * kw)
+    listed = PRICE * share * waste * out_hw[0] * out_hw[1]
     all_pixels = input_hw[0] * input_hw[1] / (stride[0] * stride[1])
     return channels >= LANES and dilation[1] == 1 and listed <= all_pixels and bool(all_finite(w.reshape(-1)))
 

@@ -29,15 +29,13 @@ from tinygrad_edu.kernels.vector import (
     LANES,
     LOOSE_ROWS,
     ROWS,
-    copy_numbers,
     packed_few,
     packed_tile,
-    part_pairs,
     scattered_column,
     scattered_tile,
-    transpose,
     usable,
 )
+from tinygrad_edu.kernels.vector_moves import copy_numbers, part_pairs, transpose
 
 PANEL = 2 * LANES  # output channels of a tile
 DEPTH = 256  # filter weights that are summed over at a time: their part of the panel stays in the first-level cache

@@ -23,8 +23,8 @@ from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
 from tinygrad_edu.kernels.conv_vector_lists import EIGHT, TO_THE_FRONT, all_finite, list_pixels, listed, room_for_lists
-from tinygrad_edu.kernels.vector import copy_numbers, transpose
 from tinygrad_edu.kernels.vector_instructions import INT, LANES, VECTOR, Emitter
+from tinygrad_edu.kernels.vector_moves import copy_numbers, transpose
 
 ROWS, FEW_ROWS = (
     9,

@@ -19,8 +19,8 @@ from tinygrad_edu.kernels.conv_numpy import Pair
 from tinygrad_edu.kernels.conv_vector_lists import TO_THE_FRONT, all_finite, list_pixels, listed, room_for_lists
 from tinygrad_edu.kernels.conv_vector_sparse import FEW_ROWS, ROWS, make_plan, whole_tiles
 from tinygrad_edu.kernels.threads import chunks, run_chunks
-from tinygrad_edu.kernels.vector import transpose
 from tinygrad_edu.kernels.vector_instructions import INT, LANES, Emitter
+from tinygrad_edu.kernels.vector_moves import transpose
 
 PRICE = 3 if LANES == 8 else 6  # multiply-adds in registers that take as long as one to memory
 

@@ -21,8 +21,8 @@ from tinygrad_edu.kernels.vector import (
     dot_tile,
     scattered_column,
     scattered_tile,
-    transpose,
 )
+from tinygrad_edu.kernels.vector_moves import transpose
 
 # The part of the lanes in use below which vectors run over pixels instead, and all lanes are added up at the end
 WASTEFUL = 0.6 if LANES == 16 else 0.1

@@ -14,8 +14,8 @@ from numba.extending import intrinsic
 
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.linear_tiles import MASKS, PANEL, ROWS, once, overlapping
-from tinygrad_edu.kernels.vector import copy_lanes, prefetch, transpose
 from tinygrad_edu.kernels.vector_instructions import FLOAT, INT, LANES, VECTOR, Emitter
+from tinygrad_edu.kernels.vector_moves import copy_lanes, prefetch, swap, transpose
 
 DEPTH = 256  # rows of the right factor that stay in the first-level cache: 16 KB a panel with AVX2
 BLOCK = 48 * 1024  # numbers of the left factor that stay in the second-level cache: 192 KB
@@ -93,7 +93,7 @@ def _square(masked: bool):
             lines = [emit.halves(emit.add(upper, here), emit.add(lower, here)) for upper, lower, here in pairs]
             half //= 2
         while half:
-            _swap(emit, lines, half)
+            swap(emit, lines, half)
             half //= 2
         for j, line in enumerate(lines):
             with builder.if_then(builder.icmp_signed("<", INT(j), columns)) if masked else contextlib.nullcontext():
@@ -101,17 +101,6 @@ def _square(masked: bool):
         return context.get_dummy_value()
 
     return square
-
-
-def _swap(emit: Emitter, lines, half: int) -> None:
-    """One round: rows `half` apart exchange pieces of `half` numbers."""
-    for i in range(LANES):
-        if not i & half:
-            upper, lower = lines[i], lines[i + half]
-            lines[i] = emit.shuffle(upper, lower, [n if not n & half else LANES + n - half for n in range(LANES)])
-            lines[i + half] = emit.shuffle(
-                upper, lower, [n + half if not n & half else LANES + n for n in range(LANES)]
-            )
 
 
 _whole_square, _part_square = _square(False), _square(True)

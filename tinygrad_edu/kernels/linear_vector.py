@@ -26,8 +26,8 @@ from tinygrad_edu.kernels.linear_packing import (
     turn_back,
 )
 from tinygrad_edu.kernels.linear_tiles import MASKS, NOTHING, PANEL, ROWS, dots, once, panel
-from tinygrad_edu.kernels.vector import copy_lanes
 from tinygrad_edu.kernels.vector_instructions import LANES
+from tinygrad_edu.kernels.vector_moves import copy_lanes
 
 ONE, ONCE = np.ones(1, np.float32), np.int64(1)
 TURNING = 13 if LANES == 16 else 4  # multiply-adds in the time that it takes to transpose one number

@@ -75,14 +75,14 @@ def _power_of_two(n):
 @compiled(inline="always")
 def sigmoid32(x):
     """1 / (1 + exp(-x)) for float32. Beside 1 an exponential need not be right to its last digits where it is tiny,
-    nor where it is huge: 2^n is made in one piece, and is Inf from 2^128 on.
+    nor where it is huge: 2^n is made in one piece, and is Inf from 2^128 on. Times a positive number Inf stays what it is.
     """
     bounded = min(max(-x, f32(-80.0)), f32(89.0))
     shifted = bounded * LOG2E + ROUNDING
     n = shifted - ROUNDING
     r = (bounded - n * LN2_HIGH) - n * LN2_LOW
     power = _power_of_two(_lowest_bits(shifted))
-    return f32(1.0) / (f32(1.0) + (power + power * _exp_less_one(r)))
+    return f32(1.0) / (f32(1.0) + power * (f32(1.0) + _exp_less_one(r)))
 
 
 @compiled(inline="always")

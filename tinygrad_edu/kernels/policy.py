@@ -19,6 +19,7 @@ from typing import Any
 BACKENDS = ("numba", "numpy", "naive")
 FAST_DTYPES = "fd"  # float32 and float64: what the Numba kernels are compiled for
 KERNEL_PAYS = 800  # elements; from here on a compiled elementwise kernel beats NumPy, its call included
+ACTIVATION_PAYS = 256  # the same for sigmoid and tanh, for which NumPy needs several passes there or back
 BLAS_BELOW = (
     400_000  # multiplications: a smaller product of matrices is done before a kernel has looked at its arguments
 )

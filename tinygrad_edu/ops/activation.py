@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu import kernels
 from tinygrad_edu.errors import ShapeError, message
-from tinygrad_edu.kernels.policy import KERNEL_PAYS
+from tinygrad_edu.kernels.policy import ACTIVATION_PAYS, KERNEL_PAYS
 from tinygrad_edu.ops.comparison import keep, logical_not, need_floats, refuse_bool, same_dtypes
 from tinygrad_edu.ops.exponential import exp
 from tinygrad_edu.ops.gelu import gelu as gelu
@@ -175,7 +175,7 @@ def sigmoid(x, /):
     >>> tg.sigmoid(tg.tensor([0.])).tolist()
     [0.5]
     """
-    if x.size >= KERNEL_PAYS // 2 and x.dtype.char == "f":
+    if x.size >= ACTIVATION_PAYS and x.dtype.char == "f":
         return kernels.sigmoid(x)
     noise = silence()  # exp(-x) may overflow: 1 / inf is the 0 that is wanted
     result = np.reciprocal(np.exp(-x) + ONE[x.dtype.char])
@@ -184,7 +184,7 @@ def sigmoid(x, /):
 
 
 def _sigmoid_on_arrays(g, needs, out):
-    if g.size >= KERNEL_PAYS:
+    if g.size >= ACTIVATION_PAYS:
         return (kernels.sigmoid_grad(g, out),)
     return (g * out * (ONE[out.dtype.char] - out),)
 

@@ -1,7 +1,8 @@
 """A fully connected layer and the activation behind it: one kernel call each way, and the graph of two ops.
 
 No derivative rule of the two reads what lies between them, so it need not exist. Whoever could see it (a hook, an observer) is asked
-before the ops are joined; see ``nn.Sequential``.
+before the ops are joined; see ``nn.Sequential``. The numbers are the same to the last bit: where the activation by itself would be
+computed by NumPy, the two are not joined.
 """
 
 import copy
@@ -12,6 +13,7 @@ from tinygrad_edu.engine import inspectors
 from tinygrad_edu.grad_mode import mode
 from tinygrad_edu.graph import Node
 from tinygrad_edu.kernels.elementwise_numpy import RELU, SIGMOID, TANH
+from tinygrad_edu.kernels.policy import ACTIVATION_PAYS
 from tinygrad_edu.ops.activation import relu, sigmoid
 from tinygrad_edu.ops.linear import BeforeActivation, linear
 from tinygrad_edu.ops.trigonometric import tanh
@@ -60,8 +62,9 @@ def linear_activated(input: Tensor, weight: Tensor, bias: Tensor | None, activat
     x, w, b = input._data, weight._data, None if bias is None else bias._data
     kind = x.dtype
     if not (
-        kind.char in "fd"
-        and x.ndim == 2 == w.ndim
+        x.ndim == 2 == w.ndim
+        and kind.char == "f"
+        and (activation == "relu" or len(x) * len(w) >= ACTIVATION_PAYS)
         and x.shape[1] == w.shape[1]
         and w.dtype is kind
         and (b is None or (b.dtype is kind and b.shape == w.shape[:1]))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinygrad_edu import kernels
-from tinygrad_edu.kernels.policy import KERNEL_PAYS
+from tinygrad_edu.kernels.policy import ACTIVATION_PAYS
 from tinygrad_edu.ops.alias import alias
 from tinygrad_edu.ops.comparison import need_floats
 from tinygrad_edu.ops.exponential import rsqrt
@@ -125,12 +125,12 @@ def tanh(x, /):
     >>> x.grad.item()
     1.0
     """
-    return kernels.tanh(x) if x.size >= KERNEL_PAYS else np.tanh(x)
+    return kernels.tanh(x) if x.size >= ACTIVATION_PAYS else np.tanh(x)
 
 
 tanh.derivative(x=lambda g, out: g * (1 - out * out))
 tanh.derivative_on_arrays(
-    lambda g, needs, out: (kernels.tanh_grad(g, out) if g.size >= KERNEL_PAYS else g * (1 - out * out),)
+    lambda g, needs, out: (kernels.tanh_grad(g, out) if g.size >= ACTIVATION_PAYS else g * (1 - out * out),)
 )
 
 

@@ -115,7 +115,8 @@ def linear_act_backward(g, x, weight, out, act: int, need_x: bool = True, need_w
         d, out = g.copy(), out if out.flags.c_contiguous else np.ascontiguousarray(out)
     gb = np.empty(len(weight), kind) if need_b else _NO_BIAS[kind]
     if size >= LOOPS and _large(size, kind):
-        _before_activation(d, out, act, gb)
+        none = _NO_WEIGHT[kind]
+        linear_act_backward_into(d, none, none, out, act, none, none, gb, False)  # the products are made below
         gx = _product(d, weight, False, False) if need_x else None
         return gx, _product(d, x, True, False) if need_w else None, gb if need_b else None
     if not (x.flags.c_contiguous and weight.flags.c_contiguous):
@@ -153,11 +154,3 @@ def _product(
 def _large(size: int, kind: np.dtype) -> bool:
     """Whether a product of so many multiply-adds is left to those who use several threads, or a BLAS."""
     return size >= (threads.PARALLEL_FLOPS / 2 if VECTORS and kind.char == "f" else LOOPS)
-
-
-@compiled()
-def _before_activation(d, out, act, gb):
-    """d becomes the gradient before the activation; gb, unless it is empty, its column sums."""
-    activate_grad(d, out, act)
-    if gb.size:
-        _column_sums(d, gb)

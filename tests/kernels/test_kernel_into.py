@@ -116,7 +116,8 @@ def test_losses_of_two_equal_arrays(shape, dtype, seed):
     for name, value in (("mse_into", x), ("bce_with_logits_into", x), ("bce_into", p)):
         mine, twin = np.empty_like(x), np.empty_like(x)
         loss, twin_loss = getattr(loss_numba, name)(value, t, mine), getattr(loss_numpy, name)(value, t, twin)
-        np.testing.assert_allclose(loss, twin_loss, rtol=16 * np.finfo(dtype).eps)
+        rounding = 16 + value.size / 16  # running sums in as few as four lanes; the twin adds pairwise
+        np.testing.assert_allclose(loss, twin_loss, rtol=rounding * np.finfo(dtype).eps)
         np.testing.assert_allclose(mine, twin, rtol=8 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
 
 

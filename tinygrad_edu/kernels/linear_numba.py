@@ -95,7 +95,8 @@ def linear_act_forward(x, weight, bias, act: int) -> np.ndarray:
     if size >= LOOPS and _large(size, kind):
         out = _product(x, weight, False, True, np.ascontiguousarray(bias))
         if act != NONE:
-            activate(out, act)
+            none = _NO_WEIGHT[kind]
+            linear_act_forward_into(none, none, _NO_BIAS[kind], out, act)  # the product is made
         return out
     out = np.empty(shape, kind) if size < LOOPS else empty(shape, kind)
     if not (x.flags.c_contiguous and weight.flags.c_contiguous and bias.flags.c_contiguous):

@@ -10,12 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
 from threading import Timer
+from time import sleep
 
 from benchmarks.data import REPOSITORY
 from benchmarks.machine import THREAD_VARIABLES
 
 TOLERANCE = 1e-4  # relative difference of the losses, float32
 PATIENCE = 600.0  # seconds a peer may take for one answer
+PAUSE = 0.3  # seconds before a turn of several threads: those of the peer before wait for more work, busily, before they sleep
 REFERENCES = ("torch", "numpy")
 
 
@@ -208,6 +210,7 @@ def race(
 
     def time(contender: Contender) -> None:
         steps = contender.result.steps
+        sleep(PAUSE if threads > 1 else 0.0)
         contender.result.repeats_us.append(contender.ask("time", steps=steps)["seconds"] / steps * 1e6)
 
     def describe(contender: Contender) -> None:

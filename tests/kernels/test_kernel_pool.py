@@ -40,6 +40,15 @@ def test_max_pool_backward_and_gather(case, seed):
     np.testing.assert_array_equal(kernels.max_pool2d_gather(x, index), y)
 
 
+@pytest.mark.parametrize("size", [(2, 3), (5, 6), (5, 37), (8, 33)])
+def test_windows_over_the_edge_of_an_odd_image(size):
+    x = normal(0, 3, 2, *size)
+    y, index = kernels.max_pool2d_forward(x, (2, 2), (2, 2), (0, 0), (1, 1), True)
+    g = normal(1, *y.shape)
+    expected = pool_numpy.max_pool2d_backward(g, index, size)
+    np.testing.assert_array_equal(kernels.max_pool2d_backward(g, index, size, (2, 2)), expected)
+
+
 @given(poolings(dilated=False), st.booleans(), st.sampled_from([None, None, 3]), st.integers(0, 99))
 def test_avg_pool_and_its_adjoint(case, include, divisor, seed):
     x, kernel, stride, padding, _, ceil_mode = case

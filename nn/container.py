@@ -8,7 +8,7 @@ from tinygrad_edu.nn.activation import ReLU, Sigmoid, Tanh
 from tinygrad_edu.nn.linear import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.printing import indented, layout
-from tinygrad_edu.ops.linear_activated import linear_activated
+from tinygrad_edu.ops.linear_activated import ActivatedLayer
 from tinygrad_edu.recorders import recorders
 from tinygrad_edu.registry import observers
 from tinygrad_edu.tensor import Tensor
@@ -276,5 +276,10 @@ def _activated(layer: Linear, activation: Module, input: Any) -> Any:
         or input.__class__ is not Tensor
     ):
         return None
-    weight = layer.__dict__.get("weight")
-    return None if weight is None else linear_activated(input, weight, layer.__dict__.get("bias"), name)
+    home = layer.__dict__
+    weight, bias, joined = home.get("weight"), home.get("bias"), home.get("_joined")
+    if weight is None:
+        return None
+    if joined is None or not joined.holds(weight, bias, name):
+        joined = home["_joined"] = ActivatedLayer(weight, bias, name)
+    return joined(input)

@@ -6,6 +6,7 @@ before each step. Formulas that treat every number alike do not notice: the subc
 """
 
 import sys
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -54,15 +55,17 @@ class Flat:
 
     def gather(self) -> bool:
         """Copy the gradients together; False if one is missing, or a parameter has other memory by now."""
-        gradients, kind = [], self.kind
-        for p, view in zip(self.params, self.views, strict=True):
-            leaf = p.node
-            g = None if leaf is None else leaf.total
-            if g.__class__ is Tensor:
-                g = g._data
-            if g.__class__ is not np.ndarray or p._data is not view or g.dtype is not kind:
-                return False
-            gradients.append(g)
+        params, kind = self.params, self.kind
+        try:
+            gradients = [p.node.total for p in params]
+            if [g.dtype for g in gradients].count(kind) < len(params):
+                gradients = [g._data if g.__class__ is Tensor else g for g in gradients]  # somebody looked at them
+                if [g.dtype for g in gradients].count(kind) < len(params):
+                    return False
+        except AttributeError:  # no node, or no gradient
+            return False
+        if not all(map(is_, [p._data for p in params], self.views)):
+            return False
         np.concatenate(gradients, None, self.g)
         for key in self.numbers:
             self.state[key] = self.states[0][key]

@@ -53,7 +53,7 @@ class Optimizer:
             raise NotImplementedError(
                 f"{type(self).__name__}: steps are not recorded in the graph. Fix: leave out differentiable=True."
             )
-        self.defaults = defaults
+        self.defaults, self._name = defaults, f"{type(self).__name__}.step"
         self.state: dict[Tensor, State] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         self._stepped, self._dropped, self._steps = False, False, 0
@@ -130,7 +130,7 @@ class Optimizer:
 
     def _finish(self, written: list[np.ndarray]) -> None:
         """Stamp the parameters that were overwritten, and notice a step that had nothing to do (E302)."""
-        name = f"{type(self).__name__}.step"
+        name = self._name
         note_writes(written, name)
         if not written and self._dropped:
             teach(
@@ -175,9 +175,9 @@ class Optimizer:
         for group in self.param_groups:
             for parameter in group["params"]:
                 leaf = parameter.node
-                if leaf is not None and set_to_none:
+                if set_to_none and leaf is not None:
                     if leaf.total is not None:
-                        found, leaf.total = True, None
+                        leaf.total, found = None, True
                 elif parameter.grad is not None:
                     parameter.grad = None if set_to_none else wrap(np.zeros_like(parameter.array()))
         self._dropped, self._stepped, self._last_gradient = found and not self._stepped, False, None

@@ -10,8 +10,6 @@ from tinygrad_edu.tensor import wrap
 
 __all__ = ["SGD"]
 
-SMALL = 4096  # below this many elements, NumPy's two passes cost less than calling a kernel
-
 
 class SGD(Optimizer):
     """p = p - lr * d, where d is the gradient g, or with momentum the velocity v.
@@ -77,9 +75,6 @@ class SGD(Optimizer):
     def update(self, p: np.ndarray, g: np.ndarray, state: State, group: dict[str, Any]) -> None:
         """Take one step."""
         momentum = group["momentum"]
-        if not momentum and p.size < SMALL and not group["weight_decay"]:
-            p -= (-group["lr"] if group["maximize"] else group["lr"]) * g
-            return
         velocity, first = state["momentum_buffer"], False
         if momentum and velocity is None:
             velocity, first = wrap(np.empty_like(p)), True

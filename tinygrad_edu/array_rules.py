@@ -1,6 +1,7 @@
 """Running derivative rules on plain arrays: a copy of each rule that sees every op as its array function."""
 
 from collections.abc import Callable
+from dis import Instruction, get_instructions
 from inspect import unwrap
 from itertools import pairwise
 from types import FunctionType
@@ -15,23 +16,28 @@ def reads_of(rule: Callable) -> tuple[str, ...]:
 
 
 def hands_on(rule: Callable) -> bool:
-    """Tell whether a rule is ``lambda g: g``."""
-    return rule.__code__.co_code == _IDENTITY.__code__.co_code and rule.__code__.co_argcount == 1
+    """Tell whether a rule returns the gradient itself, as ``lambda g: g`` does, or what an operator has just computed."""
+    return _ends_in(rule, lambda step: _is_new(step) or (step.opname == "LOAD_FAST" and step.arg == 0))
 
 
 def makes_new(rule: Callable) -> bool:
     """Tell whether whatever a rule returns was just computed by an operator, so that it is nobody else's array."""
-    from dis import get_instructions
+    return _ends_in(rule, _is_new)
 
+
+def _is_new(step: Instruction) -> bool:
+    return step.opname in ("BINARY_OP", "UNARY_NEGATIVE")
+
+
+def _ends_in(rule: Callable, fits: Callable[[Instruction], bool]) -> bool:
+    """Tell whether the step before every return fits; false where a return can be reached from elsewhere."""
     steps = list(get_instructions(rule))
     ends = [(before, step) for before, step in pairwise(steps) if step.opname.startswith("RETURN")]
     return bool(ends) and all(
-        before.opname in ("BINARY_OP", "UNARY_NEGATIVE") and step.opname == "RETURN_VALUE" and not step.is_jump_target
-        for before, step in ends
+        fits(before) and step.opname == "RETURN_VALUE" and not step.is_jump_target for before, step in ends
     )
 
 
-_IDENTITY = lambda g: g  # noqa: E731 - what `hands_on` compares with
 _array_worlds: dict[int, dict[str, Any]] = {}
 
 

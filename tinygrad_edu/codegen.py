@@ -291,6 +291,9 @@ def pull_source(op: "Primitive") -> str:
         put("    mark = node.mark")
     live = {a: f"{a}_node is not None and {a}_node.mark is mark" for a in op.rules}
     if op.together is not None:
+        for a, test in live.items():
+            put(f"    {a}_live = {test}")
+        live = {a: f"{a}_live" for a in op.rules}
         put(f"    needs = ({''.join(f'{test}, ' for test in live.values())})")
         put(f"    {''.join(f'{a}_part, ' for a in op.rules)}= together(g, needs, {', '.join(op.together_reads)})")
     mixed = op.elementwise and len(op.arguments) > 1
@@ -299,7 +302,7 @@ def pull_source(op: "Primitive") -> str:
     for a, rule in op.rules.items():
         put(f"    if {live[a]}:")
         if op.together is not None:
-            lines += _give(f"{a}_node", f"{a}_part", "        ")
+            lines += _give(f"{a}_node", f"{a}_part", "        ", op.fresh)
             continue
         reads = ("g", *reads_of(rule))
         formula = written_out(rule, {n: n for n in reads})
@@ -308,13 +311,13 @@ def pull_source(op: "Primitive") -> str:
             position = op.arguments.index(a)
             put(f"        if shapes is not None and part.shape != shapes[{position}]:")
             put(f"            part = sum_to(part, shapes[{position}])")
-        lines += _give(f"{a}_node", "part", "        ", rule)
+        lines += _give(f"{a}_node", "part", "        ", makes_new(rule), hands_on(rule))
     return "\n".join(lines) + "\n"
 
 
-def _give(parent: str, part: str, indent: str, rule: Callable | None = None) -> list[str]:
+def _give(parent: str, part: str, indent: str, fresh: bool = False, handed_on: bool = False) -> list[str]:
     """The lines that add a rule's result to a parent's gradient; what the rule made is the parent's own."""
-    if rule is not None and makes_new(rule):
+    if fresh:
         owned = [f"{indent}if before is None: {parent}.grad = {part}; {parent}.owned = True"]
     else:  # it may be the gradient itself, or a view of it
         owned = [
@@ -322,7 +325,7 @@ def _give(parent: str, part: str, indent: str, rule: Callable | None = None) -> 
             f"{indent}    {parent}.grad = {part}; base = {part}.base",
             f"{indent}    {parent}.owned = {part} is not g and (base is None or (base is not g and base is not g.base))",
         ]
-        if rule is not None and hands_on(rule):
+        if handed_on:
             owned = [f"{indent}if before is None: {parent}.grad = {part}; {parent}.owned = part is not g"]
     return [
         f"{indent}before = {parent}.grad",

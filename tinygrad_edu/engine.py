@@ -25,16 +25,17 @@ __all__ = ["accumulate", "backpropagate", "gather"]
 
 _number = attrgetter("number")
 inspectors: list[Callable[[Node, Any], None]] = []  # called after each node's rules have run, see autograd.anomaly
+keeping: list[None] = []  # not empty while a pass keeps what was saved, for another pass
 _one_at_a_time = (
     threading.RLock()
 )  # gradients travel on the nodes, so two passes must not share a leaf at the same time
 
 
-def gather(roots: Iterable[Node], mark: object) -> tuple[list[Node], list[Node]]:
-    """Return the operations that the roots depend on, newest first, and the leaves; all are marked with `mark`."""
+def gather(seeds: Iterable[tuple[Node, Any]], mark: object) -> tuple[list[Node], list[Node]]:
+    """Return the operations that the seeds' nodes depend on, newest first, and the leaves; all are marked with `mark`."""
     nodes: list[Node] = []
     leaves: list[Node] = []
-    for node in roots:
+    for node, _ in seeds:
         if node.mark is not mark:
             node.mark = mark
             (leaves if node.is_leaf else nodes).append(node)
@@ -42,10 +43,7 @@ def gather(roots: Iterable[Node], mark: object) -> tuple[list[Node], list[Node]]
         for parent in node.parents:
             if parent is not None and parent.mark is not mark:
                 parent.mark = mark
-                if parent.is_leaf:
-                    leaves.append(parent)
-                else:
-                    nodes.append(parent)
+                (leaves if parent.is_leaf else nodes).append(parent)
     nodes.sort(key=_number, reverse=True)
     return nodes, leaves
 
@@ -107,9 +105,11 @@ def backpropagate(
     leaves: list[Node] = []
     _one_at_a_time.acquire()
     noise = silence()
+    if retain_graph:
+        keeping.append(None)
     try:
         mark = object()
-        nodes, leaves = gather([node for node, _ in seeds], mark)
+        nodes, leaves = gather(seeds, mark)
         overwritten = bool(nodes) and latest_write() > nodes[-1].number  # something was, since the oldest operation
         if targets is not None:
             nodes, leaves = keep_paths_to(targets, [*nodes, *leaves]), []
@@ -128,6 +128,8 @@ def backpropagate(
             node.grad = None
         raise
     finally:
+        if retain_graph:
+            keeping.pop()
         restore(noise)
         _one_at_a_time.release()
 
@@ -166,20 +168,24 @@ def _pass(
 
 def _pass_on_arrays(nodes: list[Node], leaves: list[Node], retain_graph: bool, deposit: Callable) -> None:
     """The same walk for an ordinary ``loss.backward()``, without the questions that only the other cases ask."""
-    for node in nodes:
-        gradient = node.grad
-        if gradient is None:
-            continue
-        node.grad = None
-        if node.hooks is not None:
-            with set_grad_enabled(False):
-                gradient = run_hooks(node, gradient)
+    node: Any = None
+    try:
+        for node in nodes:
+            gradient = node.grad
+            if gradient is None:
+                continue
+            node.grad = None
+            if node.hooks is not None:
+                with set_grad_enabled(False):
+                    gradient = run_hooks(node, gradient)
+            op = node.op
+            op.pull(node, gradient)
+            if op.frees and not retain_graph:
+                node.saved = None
+    except TypeError:  # the first thing that rules do is to unpack what was saved
         if node.saved is None:
-            raise used_before(node)
-        op = node.op
-        op.pull(node, gradient)
-        if op.frees and not retain_graph:
-            node.saved = None
+            raise used_before(node) from None
+        raise
     for leaf in leaves:
         gradient = leaf.grad
         if gradient is None:
@@ -188,13 +194,24 @@ def _pass_on_arrays(nodes: list[Node], leaves: list[Node], retain_graph: bool, d
         if leaf.hooks is not None:
             with set_grad_enabled(False):
                 gradient = run_hooks(leaf, gradient)
-        deposit(leaf, gradient, leaf.owned)
+        if leaf.owned and leaf.total is None and leaf.after is None and gradient.flags.carray:
+            leaf.total = gradient  # what deposit would do with it; most gradients are like this
+        else:
+            deposit(leaf, gradient, leaf.owned)
 
 
 def add(node: Node, gradient: Any) -> None:
     """Give a node a contribution that must not be written over (it belongs to somebody else)."""
     if node.grad is None:
         node.grad, node.owned = gradient, False
+    else:
+        accumulate(node, node.grad, gradient)
+
+
+def give(node: Node, gradient: np.ndarray) -> None:
+    """Give a node a contribution that was made for it and is its own from now on."""
+    if node.grad is None:
+        node.grad, node.owned = gradient, True
     else:
         accumulate(node, node.grad, gradient)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from tinygrad_edu.errors import GraphError, location, message, user_place
+from tinygrad_edu.errors import GraphError, Place, location, message, user_place
 from tinygrad_edu.graph import Node, tick
 from tinygrad_edu.recorders import recorders, refuse_write
 
@@ -28,7 +28,7 @@ class _Write:
     count: int
     number: int
     what: str
-    place: tuple[str, int]
+    place: Place | None
 
 
 _lock = threading.Lock()
@@ -73,7 +73,7 @@ def note_writes(arrays: Iterable[np.ndarray], what: str) -> None:
                 _first_write(array, what, place)
 
 
-def _first_write(array: np.ndarray, what: str, place: tuple[str, int]) -> None:
+def _first_write(array: np.ndarray, what: str, place: Place | None) -> None:
     owner = _owner(array)
     key = id(owner)
     entry = _writes.get(key)
@@ -90,7 +90,7 @@ def _first_write(array: np.ndarray, what: str, place: tuple[str, int]) -> None:
 class Stamp:
     """Stamps the same arrays again and again: what a recorded step overwrites each time."""
 
-    def __init__(self, arrays: Iterable[np.ndarray], what: str, place: tuple[str, int]):
+    def __init__(self, arrays: Iterable[np.ndarray], what: str, place: Place | None):
         self._arrays = list(arrays)
         note_writes(self._arrays, what)
         self._writes = [_again[id(array)][1] for array in self._arrays]

@@ -102,6 +102,7 @@ class Primitive:
         self.rules: dict[str, Callable] = {}
         self.array_rules: dict[str, Callable] = {}
         self.together: Callable | None = None
+        self.fresh = False
         self.reads: tuple[str, ...] = ()
         self.frees = False
         self._explain = explain
@@ -119,12 +120,13 @@ class Primitive:
         self._collect_reads(*self.rules.values())
         return self
 
-    def derivative_on_arrays(self, rule: Callable) -> "Primitive":
+    def derivative_on_arrays(self, rule: Callable, *, fresh: bool = False) -> "Primitive":
         """Give a faster rule for the ordinary backward pass: ``rule(g, needs, ...)`` returns a gradient per differentiable argument.
 
         `needs` tells for which arguments a gradient is wanted. The Tensor rules stay the definition; the tests hold both equal.
+        `fresh` promises that what the rule returns was made by it: never `g`, or anything that was saved.
         """
-        self.together = rule
+        self.together, self.fresh = rule, fresh
         names = rule.__code__.co_varnames[2 : rule.__code__.co_argcount]
         self._collect_reads(*self.rules.values(), extra=names)
         self.together_reads = names

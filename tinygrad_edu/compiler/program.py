@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.errors import Place
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["AsTensor", "Call", "Gradient", "Program", "Value", "difference", "replaced", "values_in"]
@@ -82,7 +83,7 @@ class Call:
     keywords: dict[str, Any]
     results: tuple[Value | None, ...]
     several: bool = False  # whether `function` returns a tuple
-    place: tuple[str, int] = ("", 0)
+    place: Place | None = None
     op: Any = None
     maker: str = ""  # the file and function of ours that called an operation; empty if the user did
 
@@ -172,7 +173,7 @@ def replaced(tree: Any, change: Callable[[Any], Any]) -> Any:
     return change(tree)
 
 
-def difference(first: Program, second: Program) -> tuple[str, tuple[str, int]] | None:
+def difference(first: Program, second: Program) -> tuple[str, Place | None] | None:
     """Say where two recordings of one function differ, and on which line; None if they are the same program.
 
     Numbers that Python computed for itself (a counter, a value read from elsewhere) show up here: the recordings would

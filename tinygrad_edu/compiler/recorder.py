@@ -146,7 +146,7 @@ class Recorder:
     ) -> dict[Node, Any]:
         """Run the chain rule on arrays rule by rule, writing down each; the same walk as the engine's own."""
         mark = object()
-        operations, leaves = gather([node for node, _ in seeds], mark)
+        operations, leaves = gather(seeds, mark)
         nodes = [*operations, *leaves]
         if targets is not None:
             nodes = keep_paths_to(targets, nodes)

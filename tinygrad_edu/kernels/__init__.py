@@ -20,7 +20,16 @@ from tinygrad_edu.kernels import (
 )
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.conv_numpy import conv_output_hw
-from tinygrad_edu.kernels.policy import backend, get_backend, kernel, numba_is_loaded, numba_works
+from tinygrad_edu.kernels.policy import (
+    backend,
+    chosen,
+    get_backend,
+    kernel,
+    numba_is_loaded,
+    numba_works,
+    small_layer,
+    unchecked,
+)
 from tinygrad_edu.kernels.pool_numpy import pool_output_hw
 from tinygrad_edu.kernels.threads import get_num_threads, set_num_threads
 
@@ -42,6 +51,9 @@ linear_forward = kernel(linear_numpy.linear_forward)
 linear_backward = kernel(linear_numpy.linear_backward)
 linear_act_forward = kernel(linear_numpy.linear_act_forward)
 linear_act_backward = kernel(linear_numpy.linear_act_backward)
+# Only for who knows that the arrays fit: these look at nothing.
+unchecked(linear_numpy.linear_act_forward_into)
+unchecked(linear_numpy.linear_act_backward_into)
 
 relu = kernel(elementwise_numpy.relu)
 relu_grad = kernel(elementwise_numpy.relu_grad)
@@ -85,6 +97,7 @@ __all__ = [
     "batch_norm_forward",
     "bce_with_logits_forward",
     "bernoulli_into",
+    "chosen",
     "conv2d_bias_grad",
     "conv2d_forward",
     "conv2d_input_grad",
@@ -124,6 +137,7 @@ __all__ = [
     "sgd_step",
     "sigmoid",
     "sigmoid_grad",
+    "small_layer",
     "softmax",
     "softmax_grad",
     "tanh",

@@ -22,6 +22,7 @@ from tinygrad_edu.kernels.vector import usable
 
 VECTORS = usable()
 LOOPS = 20_000  # multiply-adds that loops without vector instructions do before a BLAS has begun
+SMALL = 1_000_000 if VECTORS else LOOPS  # multiply-adds of a layer for whose arrays memory is always at hand
 _NO_BIAS = {np.dtype(kind): np.empty(0, kind) for kind in "fd"}
 _NO_WEIGHT = {np.dtype(kind): np.empty((0, 0), kind) for kind in "fd"}
 
@@ -83,22 +84,23 @@ def _choose_column_sums(g, sums):
 
 # ---- public kernels: the layers of small networks take a microsecond, so what happens here is kept short -----------------
 def linear_act_forward(x, weight, bias, act: int) -> np.ndarray:
-    kind, width = x.dtype, len(weight)
-    fits = x.ndim == 2 == weight.ndim and x.shape[1] == weight.shape[1] and act in _KNOWN
-    if not fits or (bias is not None and bias.shape != (width,)):
+    kind, sizes = x.dtype, weight.shape
+    if x.shape[1:] != sizes[1:] or len(sizes) != 2 or act not in _KNOWN:
         check_linear(x, weight, bias, act)
     if bias is None:
         bias = _NO_BIAS[kind]
+    elif bias.shape != sizes[:1]:
+        check_linear(x, weight, bias, act)
     if weight.dtype is not kind or bias.dtype is not kind:
         return twin.linear_act_forward(x, weight, bias if bias.size else None, act)
-    size, shape = len(x) * weight.size, (len(x), width)
+    size, shape = len(x) * weight.size, (len(x), sizes[0])
     if size >= LOOPS and _large(size, kind):
         out = _product(x, weight, False, True, np.ascontiguousarray(bias))
         if act != NONE:
             none = _NO_WEIGHT[kind]
             linear_act_forward_into(none, none, _NO_BIAS[kind], out, act)  # the product is made
         return out
-    out = np.empty(shape, kind) if size < LOOPS else empty(shape, kind)
+    out = np.empty(shape, kind) if size < SMALL else empty(shape, kind)
     if not (x.flags.c_contiguous and weight.flags.c_contiguous and bias.flags.c_contiguous):
         x, weight, bias = map(np.ascontiguousarray, (x, weight, bias))
     linear_act_forward_into(x, weight, bias, out, act)
@@ -122,7 +124,7 @@ def linear_act_backward(g, x, weight, out, act: int, need_x: bool = True, need_w
         return gx, _product(d, x, True, False) if need_w else None, gb if need_b else None
     if not (x.flags.c_contiguous and weight.flags.c_contiguous):
         x, weight = np.ascontiguousarray(x), np.ascontiguousarray(weight)
-    make = np.empty if size < LOOPS else empty
+    make = np.empty if size < SMALL else empty
     gx = make(x.shape, kind) if need_x else _NO_WEIGHT[kind]
     gw = make(weight.shape, kind) if need_w else _NO_WEIGHT[kind]
     linear_act_backward_into(d, x, weight, out, act, gx, gw, gb, need_x)

@@ -65,6 +65,19 @@ def linear_act_backward(g, x, weight, out, act, need_x=True, need_w=True, need_b
     return matmul(d, weight) if need_x else None, matmul(d.T, x) if need_w else None, gb
 
 
+def linear_act_forward_into(x, w, b, out, act):
+    """The same into `out`."""
+    out[...] = linear_act_forward(x, w, b if b.size else None, act)
+
+
+def linear_act_backward_into(g, x, w, out, act, gx, gw, gb, need_x):
+    """The same into gx, gw and gb, unless they are empty."""
+    parts = linear_act_backward(g, x, w, out, act)
+    for place, part in zip((gx, gw, gb), parts, strict=True):
+        if place.size:
+            place[...] = part
+
+
 def linear_forward(x, w, bias, activation):
     """The same with the activation by name."""
     return linear_act_forward(x, w, bias, CODES.get(activation, activation))

@@ -22,6 +22,9 @@ def sgd_step(
     p, g, momentum_buffer, lr: float, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
     nesterov: bool = False, maximize: bool = False, first: bool = False,
 ) -> None:  # fmt: skip
+    if momentum_buffer is None and not weight_decay and p.size < LARGE and _alike(p, g):
+        _descend(p.ravel(), g.ravel(), -float(lr) if maximize else float(lr))  # of small networks, hardly longer than a call
+        return
     flat = _flat(p, g, momentum_buffer)
     if flat is None:
         twin.sgd_step(p, g, momentum_buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
@@ -55,6 +58,11 @@ def rmsprop_step(
     else:
         rates = float(lr), float(alpha), float(1 - alpha), float(eps), float(weight_decay), float(momentum)
         _in_pieces(flat, lambda part: _rmsprop(*part, *rates, bool(maximize)))
+
+
+def _alike(p: np.ndarray, g: np.ndarray) -> bool:
+    """Whether flat views of both can be made, and go into one compiled loop."""
+    return p.dtype is g.dtype and p.shape == g.shape and p.flags.carray and g.flags.c_contiguous
 
 
 def _in_pieces(flat: list[np.ndarray], update: Callable) -> None:
@@ -95,6 +103,13 @@ def adam_into(p, g, mean, square, largest, step, lr, beta1, beta2, eps, weight_d
     rate, root = lr / (1.0 - beta1**step), (1.0 - beta2**step) ** 0.5
     shrink, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
     _adam(p, g, mean, square, largest, rate, root, 1.0 - beta1, beta2, 1.0 - beta2, eps, shrink, decay, maximize)
+
+
+@compiled(EXACT)
+def _descend(p, g, lr):
+    rate = p.dtype.type(lr)
+    for i in range(p.size):
+        p[i] -= rate * g[i]
 
 
 @compiled(EXACT)

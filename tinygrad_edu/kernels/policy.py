@@ -25,7 +25,8 @@ BLAS_BELOW = (
 )
 
 _twins: dict[str, Callable] = {}  # name -> NumPy twin
-_chosen: dict[str, Callable] = {}  # name -> what runs now
+_inner: dict[str, Callable] = {}  # the same of functions that are no kernels by themselves, see `unchecked`
+chosen: dict[str, Callable] = {}  # name -> what runs now
 _backend: str | None = None  # None until somebody chooses or the first kernel runs
 _numba_works: bool | None = None  # None until we have tried
 blas_below = BLAS_BELOW  # what holds now: the naive backend hands nothing to BLAS
@@ -35,17 +36,24 @@ def kernel(twin: Callable) -> Callable:
     """Make the public kernel of a NumPy twin: the same name, signature and docstring, run by the chosen backend."""
     name = twin.__name__
     _twins[name] = twin
-    _chosen[name] = functools.partial(_choose_and_run, name)
+    chosen[name] = functools.partial(_choose_and_run, name)
     world: dict[str, Any] = {
         "write": _write,
         "twin": twin,
-        "chosen": _chosen,
+        "chosen": chosen,
         "FAST": FAST_DTYPES,
         "__name__": __name__,
     }
     function = FunctionType(_unwritten.__code__, world, name)
     world["this"] = function
     return functools.update_wrapper(function, twin)
+
+
+def unchecked(twin: Callable) -> None:
+    """Let a function be run as ``chosen[name](...)`` that trusts its arguments blindly: row-major arrays of one dtype whose sizes fit."""
+    name = twin.__name__
+    _inner[name] = twin
+    chosen[name] = functools.partial(_choose_and_run, name)
 
 
 def _unwritten(*args, **options):
@@ -132,8 +140,8 @@ def _use(name: str | None) -> None:
         raise RuntimeError('Numba cannot be used here (not installed, broken, or NUMBA_DISABLE_JIT=1); use "numpy"')
     _backend = name
     blas_below = 0 if name == "naive" else BLAS_BELOW
-    for each in _twins:
-        _chosen[each] = functools.partial(_choose_and_run, each)
+    for each in chosen:
+        chosen[each] = functools.partial(_choose_and_run, each)
 
 
 def numba_works() -> bool:
@@ -170,12 +178,12 @@ def _note(error: Exception) -> None:
 
 def _choose_and_run(name: str, /, *args, **options):
     """The first call of a kernel under a backend: find the implementation, remember it, run it."""
-    _chosen[name] = implementation = _find(name, get_backend())
+    chosen[name] = implementation = _find(name, get_backend())
     return implementation(*args, **options)
 
 
 def _find(name: str, wanted: str) -> Callable:
-    twin = _twins[name]
+    twin = _twins.get(name) or _inner[name]
     if wanted == "naive":
         from tinygrad_edu.kernels import naive
 
@@ -190,6 +198,13 @@ def _find(name: str, wanted: str) -> Callable:
             return twin
         return getattr(home, name, twin)
     return twin
+
+
+def small_layer() -> int:
+    """The multiply-adds from which on a layer is no longer left to ``linear_act_forward_into``, whatever its arrays' sizes."""
+    if get_backend() != "numba":
+        return 0
+    return importlib.import_module("tinygrad_edu.kernels.linear_numba").SMALL
 
 
 def numba_is_loaded() -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import GraphError, location, message, user_place
+from tinygrad_edu.errors import GraphError, Place, location, message, user_place
 from tinygrad_edu.memory import version
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.recurrent import RNNBase
@@ -62,7 +62,7 @@ class Step:
     arguments: dict[str, Any]
     results: list[Value]
     layer: str
-    place: tuple[str, int]
+    place: Place | None
 
     def where(self) -> str:
         """Say where this happened: the layer, if it was in one, and the user's line."""

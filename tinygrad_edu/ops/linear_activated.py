@@ -3,76 +3,151 @@
 No derivative rule of the two reads what lies between them, so it need not exist. Whoever could see it (a hook, an observer) is asked
 before the ops are joined; see ``nn.Sequential``. The numbers are the same to the last bit: where the activation by itself would be
 computed by NumPy, the two are not joined.
+
+In small networks looking at the arguments takes longer than the arithmetic. So what has been found out about a layer's weight is kept
+as long as it is the same array, and a small layer hands its arrays to the compiled function without looking at them again.
 """
 
 import copy
 from typing import Any
+from weakref import ref
+
+import numpy as np
 
 from tinygrad_edu import kernels
-from tinygrad_edu.engine import inspectors
-from tinygrad_edu.grad_mode import mode
+from tinygrad_edu.engine import give, inspectors, keeping
+from tinygrad_edu.grad_mode import disabled, mode
 from tinygrad_edu.graph import Node
 from tinygrad_edu.kernels.elementwise_numpy import RELU, SIGMOID, TANH
-from tinygrad_edu.kernels.policy import ACTIVATION_PAYS
+from tinygrad_edu.kernels.policy import ACTIVATION_PAYS, chosen
 from tinygrad_edu.ops.activation import relu, sigmoid
 from tinygrad_edu.ops.linear import BeforeActivation, linear
 from tinygrad_edu.ops.trigonometric import tanh
 from tinygrad_edu.primitive import new_node
 from tinygrad_edu.tensor import Tensor, wrap
 
-__all__ = ["linear_activated"]
+__all__ = ["ActivatedLayer"]
 
 LINEAR: Any = linear.op  # type: ignore[attr-defined]
-assert LINEAR.reads == ("w", "x", "w_shape", "bias_shape"), "what linear_activated saves"
+assert LINEAR.reads == ("w", "x", "w_shape", "bias_shape"), "what an ActivatedLayer saves"
+KIND = np.dtype(np.float32)
+NOTHING = np.empty(0, KIND)
+NO_MATRIX = np.empty((0, 0), KIND)
 
 
-def _behind_a_layer(own: Any, code: int) -> Any:
+class ActivatedLayer:
+    """A layer with its activation, act(input weight^T + bias), called with the input.
+
+    Parameters
+    ----------
+    weight : Tensor (OUT, IN)
+    bias : Tensor (OUT,), optional
+    activation : "relu", "sigmoid" or "tanh"
+    """
+
+    __slots__ = (
+        "_b", "_code", "_fits", "_general", "_inputs", "_least", "_most", "_outputs", "_quick", "_saved", "_w",
+        "activation", "bias", "weight",
+    )  # fmt: skip
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: str):
+        self.weight, self.bias, self.activation = weight, bias, activation
+        w, b = weight._data, NOTHING if bias is None else bias._data
+        # Weak: an optimizer joins small parameters, if nobody else holds their memory.
+        self._w, self._b = ref(w), ref(b)
+        self._fits = w.dtype is KIND is b.dtype and w.ndim == 2 and (bias is None or b.shape == w.shape[:1])
+        if not self._fits:
+            return
+        self._code, self._quick, self._general = _KINDS[activation]
+        self._outputs, self._inputs = w.shape
+        self._least = 0 if activation == "relu" else -(-ACTIVATION_PAYS // max(1, len(w)))
+        plain = w.flags.c_contiguous and b.flags.c_contiguous and w.size
+        self._most = (kernels.small_layer() - 1) // w.size if plain else -1
+
+    def holds(self, weight: Tensor, bias: Tensor | None, activation: str) -> bool:
+        """Tell whether this is still the layer of these parameters, in the same memory."""
+        return (
+            weight is self.weight
+            and bias is self.bias
+            and weight._data is self._w()
+            and (bias is None or bias._data is self._b())
+            and activation is self.activation
+        )
+
+    def __call__(self, input: Tensor) -> Tensor | None:
+        """Return the result (N, OUT) for an input (N, IN).
+
+        None where the two have to run one after the other: for other shapes and types, and what `linear` refuses.
+        """
+        x = input._data
+        sizes = x.shape
+        if not (self._fits and len(sizes) == 2 and sizes[1] == self._inputs and x.dtype is KIND and sizes[0] >= self._least):
+            return None
+        bias, w = self.bias, self.weight._data
+        b = NOTHING if bias is None else bias._data
+        if sizes[0] <= self._most and x.flags.c_contiguous:
+            result, op = np.empty((sizes[0], self._outputs), KIND), self._quick
+            chosen["linear_act_forward_into"](x, w, b, result, self._code)
+        else:
+            result, op = kernels.linear_act_forward(x, w, None if bias is None else b, self._code), self._general
+        x_node, w_node, b_node = input.node, self.weight.node, None if bias is None else bias.node
+        if (x_node is None and w_node is None and b_node is None) or (disabled and not mode.enabled):
+            return wrap(result)
+        layer = new_node(LINEAR, (x_node, w_node, b_node), (w, x, w.shape, None if bias is None else b.shape))
+        return wrap(result, new_node(op, (layer,), (result,)))
+
+    def __reduce__(self) -> tuple:
+        return type(None), ()  # what was found out about one layer's memory is of no use to its copy
+
+
+def _through_the_layer(own: Any, code: int) -> Any:
     """The op of an activation, except that in an ordinary backward pass it leaves its part to the layer's kernel."""
-    assert own.reads == ("out",), "what linear_activated saves"
 
     def pull(node: Node, g: Any) -> None:
         (layer,), (out,) = node.parents, node.saved or (None,)
-        if layer.op is LINEAR and layer.mark is node.mark and layer.hooks is None and not inspectors:
+        if layer.mark is node.mark and layer.hooks is None and not inspectors:
             layer.grad, layer.owned = BeforeActivation(g, out, code), False
         else:
             own.pull(node, g)
 
+    return _with_pull(own, pull)
+
+
+def _past_the_layer(own: Any, code: int) -> Any:
+    """The same for a small layer, whose arrays are known to suit the compiled function: the layer's part is done at once."""
+
+    def pull(node: Node, g: Any) -> None:
+        (layer,), (out,), mark = node.parents, node.saved or (None,), node.mark
+        if layer.mark is not mark or layer.hooks is not None or inspectors or g.dtype is not KIND or g.shape != out.shape:
+            own.pull(node, g)
+            return
+        w, x, w_shape, bias_shape = layer.saved
+        x_node, w_node, b_node = layer.parents
+        x_live = x_node is not None and x_node.mark is mark
+        gx = np.empty(x.shape, KIND) if x_live else NO_MATRIX
+        gw = np.empty(w_shape, KIND) if w_node is not None and w_node.mark is mark else NO_MATRIX
+        gb = np.empty(bias_shape, KIND) if b_node is not None and b_node.mark is mark else NOTHING
+        chosen["linear_act_backward_into"](g.copy(), x, w, out, code, gx, gw, gb, x_live)
+        if x_live:
+            give(x_node, gx)
+        if gw is not NO_MATRIX:
+            give(w_node, gw)
+        if gb is not NOTHING:
+            give(b_node, gb)
+        if not keeping:
+            layer.saved = None
+
+    return _with_pull(own, pull)
+
+
+def _with_pull(own: Any, pull: Any) -> Any:
+    assert own.reads == ("out",), "what an ActivatedLayer saves"
     op = copy.copy(own)
     op.pull = pull
     return op
 
 
-_CODES = {"relu": RELU, "sigmoid": SIGMOID, "tanh": TANH}
-_OPS = {function.op.name: _behind_a_layer(function.op, _CODES[function.op.name]) for function in (relu, sigmoid, tanh)}
-
-
-def linear_activated(input: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor | None:
-    """Return the activation ("relu", "sigmoid" or "tanh") of a fully connected layer, act(input weight^T + bias).
-
-    Parameters
-    ----------
-    input : Tensor (N, IN)
-    weight : Tensor (OUT, IN)
-    bias : Tensor (OUT,), optional
-
-    Returns
-    -------
-    Tensor (N, OUT), or None where the two have to run one after the other: for other shapes and types, and what `linear` refuses.
-    """
-    x, w, b = input._data, weight._data, None if bias is None else bias._data
-    kind = x.dtype
-    if not (
-        x.ndim == 2 == w.ndim
-        and kind.char == "f"
-        and (activation == "relu" or len(x) * len(w) >= ACTIVATION_PAYS)
-        and x.shape[1] == w.shape[1]
-        and w.dtype is kind
-        and (b is None or (b.dtype is kind and b.shape == w.shape[:1]))
-    ):
-        return None
-    result = kernels.linear_act_forward(x, w, b, _CODES[activation])
-    parents = (input.node, weight.node, None if bias is None else bias.node)
-    if parents == (None, None, None) or not mode.enabled:
-        return wrap(result)
-    layer = new_node(LINEAR, parents, (w, x, w.shape, None if b is None else b.shape))
-    return wrap(result, new_node(_OPS[activation], (layer,), (result,)))
+_KINDS = {
+    function.op.name: (code, _past_the_layer(function.op, code), _through_the_layer(function.op, code))
+    for function, code in ((relu, RELU), (sigmoid, SIGMOID), (tanh, TANH))
+}

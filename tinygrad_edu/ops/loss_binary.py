@@ -113,7 +113,8 @@ logits_entropy_mean.derivative_on_arrays(
     lambda g, needs, x, work: (
         g * work.slope if needs[0] else None,
         g * x * x.dtype.type(-1.0 / max(1, x.size)) if needs[1] else None,
-    )
+    ),
+    fresh=True,
 )
 
 
@@ -145,12 +146,12 @@ def binary_cross_entropy_with_logits(
     ValueError
         If the shapes differ.
     """
-    op = "binary_cross_entropy_with_logits"
-    expect_tensors(op, input=input, target=target)
-    _require_one_shape(op, input, target)
     reduction = reduction_of(reduction, size_average, reduce)
     if weight is None and pos_weight is None and fits_fused(input, target, reduction):
         return logits_entropy_mean(input, target, Workspace())
+    op = "binary_cross_entropy_with_logits"
+    expect_tensors(op, input=input, target=target)
+    _require_one_shape(op, input, target)
     log_yes = logsigmoid(input)
     scale = log_yes if pos_weight is None else log_yes * ((pos_weight - 1.0) * target + 1.0)
     losses = (1.0 - target) * input - scale

@@ -135,7 +135,7 @@ def _softmax_minus_truth(g, x, target):
 
 
 cross_entropy_mean.derivative(x=_softmax_minus_truth)
-cross_entropy_mean.derivative_on_arrays(lambda g, needs, work: (g * work.slope,))
+cross_entropy_mean.derivative_on_arrays(lambda g, needs, work: (g * work.slope,), fresh=True)
 
 
 @composite(method=False)

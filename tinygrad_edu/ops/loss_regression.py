@@ -41,7 +41,7 @@ def _slope_both_ways(g, needs, work):
     return (slope if needs[0] else None), (-slope if needs[1] else None)
 
 
-mse_mean.derivative_on_arrays(_slope_both_ways)
+mse_mean.derivative_on_arrays(_slope_both_ways, fresh=True)
 
 
 @composite(method=False)
@@ -63,10 +63,10 @@ def mse_loss(
     weight : Tensor, optional
         Weights of the elements; the mean is then a weighted one.
     """
-    expect_tensors("mse_loss", input=input, target=target)
     reduction = reduction_of(reduction, size_average, reduce)
     if weight is None and fits_fused(input, target, reduction):
         return mse_mean(input, target, Workspace())
+    expect_tensors("mse_loss", input=input, target=target)
     warn_if_sizes_differ("mse_loss", input, target)
     difference = input - target
     return weighted(difference * difference, weight, reduction, "mse_loss")

@@ -4,18 +4,12 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from tinygrad_edu.nn.activation import ReLU, Sigmoid, Tanh
-from tinygrad_edu.nn.linear import Linear
+from tinygrad_edu.nn.joining import JOINS
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.printing import indented, layout
-from tinygrad_edu.ops.linear_activated import ActivatedLayer
-from tinygrad_edu.recorders import recorders
-from tinygrad_edu.registry import observers
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
-
-_FUSED = {ReLU: "relu", Sigmoid: "sigmoid", Tanh: "tanh"}
 
 
 class _Numbered(Module):
@@ -118,19 +112,20 @@ class Sequential(_Numbered):
             self.add_module(str(name), module)
 
     def forward(self, input: Any) -> Any:
-        """Run the modules in order; a fully connected layer and the activation behind it share one kernel."""
-        home, waiting = self.__dict__, None
+        """Run the modules in order; a layer and the activation (and pooling) behind it share one kernel."""
+        home: dict[str, Any] = self.__dict__
+        waiting: Any = None
         for name, kind in self._kinds.items():
             if kind != "module":
                 continue
             module = home[name]
             if waiting is not None:
-                out = _activated(waiting, module, input)
+                out = JOINS[waiting.__class__](waiting, module, input)
                 if out is not None:
-                    input, waiting = out, None
+                    input, waiting = (out, None) if out.__class__ is Tensor else (input, out)
                     continue
                 input, waiting = waiting(input), None
-            if module.__class__ is Linear:
+            if module.__class__ in JOINS:
                 waiting = module
             else:
                 input = module(input)
@@ -261,25 +256,3 @@ def _must_be_module(owner: Module, module: Any) -> None:
         fix = "nn.ReLU() is a layer, F.relu is a function; calls such as x.view(...) belong in forward()."
         name = getattr(module, "__name__", type(module).__name__)
         raise TypeError(f"{type(owner).__name__}: {name} is not a Module subclass. Fix: {fix}")
-
-
-def _activated(layer: Linear, activation: Module, input: Any) -> Any:
-    """The two modules' result by one kernel call; None where somebody wants to see what lies between, or it does not fit."""
-    name = _FUSED.get(activation.__class__)
-    if (
-        name is None
-        or activation.inplace
-        or layer._hooks is not None
-        or activation._hooks is not None
-        or observers
-        or recorders
-        or input.__class__ is not Tensor
-    ):
-        return None
-    home = layer.__dict__
-    weight, bias, joined = home.get("weight"), home.get("bias"), home.get("_joined")
-    if weight is None:
-        return None
-    if joined is None or not joined.holds(weight, bias, name):
-        joined = home["_joined"] = ActivatedLayer(weight, bias, name)
-    return joined(input)

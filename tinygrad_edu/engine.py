@@ -31,10 +31,10 @@ _one_at_a_time = (
 )  # gradients travel on the nodes, so two passes must not share a leaf at the same time
 
 
-def gather(seeds: Iterable[tuple[Node, Any]], mark: object) -> tuple[list[Node], list[Node]]:
+def gather(seeds: Iterable[tuple[Node, Any]], mark: object) -> tuple[list[Node], list[Leaf]]:
     """Return the operations that the seeds' nodes depend on, newest first, and the leaves; all are marked with `mark`."""
     nodes: list[Node] = []
-    leaves: list[Node] = []
+    leaves: list[Any] = []
     for node, _ in seeds:
         if node.mark is not mark:
             node.mark = mark
@@ -102,7 +102,7 @@ def backpropagate(
             return recorders[-1].backpropagate(seeds, targets, retain_graph, deposit)
         deposit = recorders[-1].depositing(deposit)
     nodes: list[Node] = []
-    leaves: list[Node] = []
+    leaves: list[Leaf] = []
     _one_at_a_time.acquire()
     noise = silence()
     if retain_graph:
@@ -166,7 +166,7 @@ def _pass(
     return found
 
 
-def _pass_on_arrays(nodes: list[Node], leaves: list[Node], retain_graph: bool, deposit: Callable) -> None:
+def _pass_on_arrays(nodes: list[Node], leaves: list[Leaf], retain_graph: bool, deposit: Callable) -> None:
     """The same walk for an ordinary ``loss.backward()``, without the questions that only the other cases ask."""
     node: Any = None
     try:

@@ -23,7 +23,9 @@ def sgd_step(
     nesterov: bool = False, maximize: bool = False, first: bool = False,
 ) -> None:  # fmt: skip
     if momentum_buffer is None and not weight_decay and p.size < LARGE and _alike(p, g):
-        _descend(p.ravel(), g.ravel(), -float(lr) if maximize else float(lr))  # of small networks, hardly longer than a call
+        _descend(
+            p.ravel(), g.ravel(), -float(lr) if maximize else float(lr)
+        )  # of small networks, hardly longer than a call
         return
     flat = _flat(p, g, momentum_buffer)
     if flat is None:

@@ -81,7 +81,9 @@ class ActivatedLayer:
         """
         x = input._data
         sizes = x.shape
-        if not (self._fits and len(sizes) == 2 and sizes[1] == self._inputs and x.dtype is KIND and sizes[0] >= self._least):
+        if not (
+            self._fits and len(sizes) == 2 and sizes[1] == self._inputs and x.dtype is KIND and sizes[0] >= self._least
+        ):
             return None
         bias, w = self.bias, self.weight._data
         b = NOTHING if bias is None else bias._data
@@ -118,7 +120,13 @@ def _past_the_layer(own: Any, code: int) -> Any:
 
     def pull(node: Node, g: Any) -> None:
         (layer,), (out,), mark = node.parents, node.saved or (None,), node.mark
-        if layer.mark is not mark or layer.hooks is not None or inspectors or g.dtype is not KIND or g.shape != out.shape:
+        if (
+            layer.mark is not mark
+            or layer.hooks is not None
+            or inspectors
+            or g.dtype is not KIND
+            or g.shape != out.shape
+        ):
             own.pull(node, g)
             return
         w, x, w_shape, bias_shape = layer.saved

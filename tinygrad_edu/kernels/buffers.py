@@ -38,11 +38,13 @@ def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
     array
         Uninitialized.
     """
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
-    owners, starts = _store().setdefault(size, ([], []))
+    try:
+        owners, starts = _local.store[size]
+    except (AttributeError, KeyError):
+        owners, starts = _store().setdefault(size, ([], []))
     for i in range(len(owners)):
         if sys.getrefcount(owners[i]) == _ALONE:
             return np.ndarray(shape, dtype, owners[i], starts[i])
@@ -75,12 +77,13 @@ def _store() -> dict[int, tuple[list[np.ndarray], list[int]]]:
 
 def scratch(name: str, size: int, dtype=np.float32) -> np.ndarray:
     """A work array of `size` elements that this thread keeps from call to call; its content is arbitrary."""
-    _store()
-    kept = _local.scratch
-    key = (name, dtype)
-    array = kept.get(key)
-    if array is None or array.size < size:
-        room, start = _room(size * np.dtype(dtype).itemsize)
-        array = kept[key] = np.ndarray((size,), dtype, room, start)
-        array[:] = 0  # numbers that are never used should at least not be slow ones
-    return array[:size]
+    try:
+        array = _local.scratch[name, dtype]
+        if size <= len(array):
+            return array[:size]
+    except (AttributeError, KeyError):
+        _store()
+    room, start = _room(size * np.dtype(dtype).itemsize)
+    array = _local.scratch[name, dtype] = np.ndarray((size,), dtype, room, start)
+    array[:] = 0  # numbers that are never used should at least not be slow ones
+    return array

@@ -10,6 +10,8 @@ Layouts are PyTorch's: images (N, C, H, W), weights (OC, C/groups, KH, KW), outp
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -19,6 +21,7 @@ from tinygrad_edu.kernels.pool_numpy import max_pool2d_backward, max_pool2d_forw
 Pair = tuple[int, int]
 
 
+@functools.lru_cache(maxsize=1024)  # a network asks for the same few again and again
 def conv_output_hw(hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
     """Height and width of a convolution's output, floor((size + 2*padding - dilation*(kernel-1) - 1) / stride) + 1."""
     height, width = (
@@ -28,6 +31,7 @@ def conv_output_hw(hw: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation
     return height, width
 
 
+@functools.lru_cache(maxsize=1024)
 def check_conv(x_shape, w_shape, y_shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
     """Refuse shapes that do not fit together: fast kernels work on raw memory and must never be handed nonsense."""
     (n, c, *hw), (oc, cg, *kernel) = x_shape, w_shape

@@ -120,8 +120,7 @@ def weight_grad_of(
     """
     channels, *hw = x_shape
     plan = make_plan(channels // groups, tuple(hw), kernel, stride, padding, dilation)
-    (height, width, cg, each, *_), blocks, room = plan.layout, plan.blocks, len(plan.rows) * LANES
-    whole = outs // groups * ROWS * LANES
+    (height, width, _, each, *_), blocks, room = plan.layout, plan.blocks, len(plan.rows) * LANES
     parts = scratch("parts", count * outs * blocks * room).reshape(count, groups, blocks, -1)
 
     def task(
@@ -137,17 +136,24 @@ def weight_grad_of(
         _weight_grad(*arrays, parts[i], work, *lists, tuple(hw), plan, groups)
 
     def total() -> np.ndarray:
-        sums = parts[0].copy()
+        sums = parts[0] if count == 1 else parts[0].copy()
         for part in parts[1:]:
             sums += part
-        tiles = np.split(sums.reshape(groups, blocks, -1), range(whole, room * outs // groups, whole), -1)
-        tiles = [tile.reshape(groups, blocks, outs // groups, -1) for tile in tiles]
-        sums = np.concatenate(tiles, -1)[..., : kernel[0] * plan.vectors * LANES]
-        sums = sums.reshape(groups, blocks, -1, kernel[0], plan.vectors * LANES)[..., : kernel[1] * each]
-        sums = sums.reshape(groups, blocks, -1, *kernel, each).transpose(0, 2, 1, 5, 3, 4)
-        return np.ascontiguousarray(sums.reshape(outs, blocks * each, *kernel)[:, :cg])
+        return sums.take(_order(plan.layout, blocks, plan.vectors, room, outs, groups, kernel))
 
     return task, total
+
+
+@functools.lru_cache(maxsize=64)
+def _order(layout: tuple, blocks: int, vectors: int, room: int, outs: int, groups: int, kernel: Pair) -> np.ndarray:
+    """Where in part[group, block, tile of (u,v,c), output channel, in tile] each number of the filters' gradient is."""
+    (_, _, cg, each, *_), whole = layout, outs // groups * ROWS * LANES
+    places = np.arange(outs * blocks * room).reshape(groups, blocks, -1)
+    tiles = np.split(places, range(whole, room * outs // groups, whole), -1)
+    places = np.concatenate([tile.reshape(groups, blocks, outs // groups, -1) for tile in tiles], -1)
+    places = places[..., : kernel[0] * vectors * LANES].reshape(groups, blocks, -1, kernel[0], vectors * LANES)
+    places = places[..., : kernel[1] * each].reshape(groups, blocks, -1, *kernel, each).transpose(0, 2, 1, 5, 3, 4)
+    return np.ascontiguousarray(places.reshape(outs, blocks * each, *kernel)[:, :cg])
 
 
 @compiled()

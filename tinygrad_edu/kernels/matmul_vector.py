@@ -6,11 +6,14 @@ import numpy as np
 
 from tinygrad_edu.kernels import threads
 from tinygrad_edu.kernels.buffers import empty
-from tinygrad_edu.kernels.linear_tiles import PANEL, _dots
-from tinygrad_edu.kernels.linear_vector import _multiply
+from tinygrad_edu.kernels.compiler import compiled
+from tinygrad_edu.kernels.linear_packing import address
+from tinygrad_edu.kernels.linear_tiles import NOTHING, PANEL, dots
+from tinygrad_edu.kernels.linear_vector import multiply
 from tinygrad_edu.kernels.threads import chunks, get_num_threads, run_chunks
 from tinygrad_edu.kernels.vector import LANES, usable
 
+NO_BIAS = np.empty(0, np.float32)
 WORTH = 120_000  # multiply-adds; BLAS has done a smaller product before all this has begun
 
 
@@ -28,37 +31,54 @@ def suits(a: np.ndarray, b: np.ndarray, size: int) -> bool:
 def product(a: np.ndarray, b: np.ndarray, a_turned: bool = False, b_turned: bool = False, bias=None) -> np.ndarray:
     """A B + bias for row-major matrices, where `a_turned` means that a holds A transposed."""
     rows, depth = a.shape[::-1] if a_turned else a.shape
-    columns = b.shape[0] if b_turned else b.shape[1]
+    columns = len(b) if b_turned else b.shape[1]
     c, flops = empty((rows, columns), np.float32), 2.0 * rows * columns * depth
-    left, right, out, start = (0 if m is None or not m.size else m.ctypes.data for m in (a, b, c, bias))
-    a_row, a_depth = (4, 4 * rows) if a_turned else (4 * depth, 4)
-    b_row, next_column = (4 * depth, 4 * depth) if b_turned else (4 * columns, 4)
-
-    def some_dots(i: int, top: int, stop: int) -> None:
-        _dots(stop - top, depth, columns, left + top * a_row, right, out + 4 * columns * top, start)
-
-    def some_columns(i: int, first: int, stop: int) -> None:
-        j, width = PANEL * first, min(PANEL * stop, columns) - PANEL * first
-        bias_here = start + 4 * j if start else 0
-        _multiply(
-            rows, depth, width, left, a_row, a_depth, right + j * next_column, b_row, int(b_turned),
-            out + 4 * j, 4 * columns, bias_here,
-        )  # fmt: skip
-
-    def some_rows(i: int, top: int, stop: int) -> None:
-        _multiply(
-            stop - top, depth, columns, left + top * a_row, a_row, a_depth, right, b_row, int(b_turned),
-            out + 4 * columns * top, 4 * columns, start,
-        )  # fmt: skip
-
+    arrays = (a, b, c, NO_BIAS if bias is None else bias, a_turned, b_turned)
     panels = -(-columns // PANEL)
     if b_turned and not a_turned and depth >= 4 * LANES and columns <= PANEL:
-        run_chunks(some_dots, chunks(rows, flops))
+        run_chunks(lambda i, start, stop: some_dots(*arrays, start, stop), chunks(rows, flops))
     elif panels >= 4:
-        run_chunks(some_columns, _shares(panels, flops))
+        run_chunks(lambda i, start, stop: some_columns(*arrays, start, stop), _shares(panels, flops))
     else:
-        run_chunks(some_rows, chunks(rows, flops))
+        run_chunks(lambda i, start, stop: some_rows(*arrays, start, stop), chunks(rows, flops))
     return c
+
+
+@compiled()
+def _steps(a, b, a_turned, b_turned):
+    """Rows, depth and columns of a product, and the bytes from one row, or step along the sum, of A to the next, and of B."""
+    (rows, depth), columns = (a.shape[::-1] if a_turned else a.shape), b.shape[0] if b_turned else b.shape[1]
+    a_row, a_depth = (4, 4 * rows) if a_turned else (4 * depth, 4)
+    return rows, depth, columns, a_row, a_depth, 4 * (depth if b_turned else columns)
+
+
+@compiled()
+def some_dots(a, b, c, bias, a_turned, b_turned, top, stop):
+    """Rows from `top` to `stop` of the result, by multiplying rows with rows."""
+    _, depth, columns, a_row, _, _ = _steps(a, b, a_turned, b_turned)
+    start = address(bias) if bias.size else NOTHING
+    dots(stop - top, depth, columns, address(a) + top * a_row, address(b), address(c) + 4 * columns * top, start)
+
+
+@compiled()
+def some_columns(a, b, c, bias, a_turned, b_turned, first, stop):
+    """The panels from `first` to `stop` of the result."""
+    rows, depth, columns, a_row, a_depth, b_row = _steps(a, b, a_turned, b_turned)
+    j, width = PANEL * first, min(PANEL * stop, columns) - PANEL * first
+    start, right = address(bias) + 4 * j if bias.size else NOTHING, address(b) + j * (b_row if b_turned else 4)
+    multiply(
+        rows, depth, width, address(a), a_row, a_depth, right, b_row, int(b_turned), address(c) + 4 * j, 4 * columns, start,
+    )  # fmt: skip
+
+
+@compiled()
+def some_rows(a, b, c, bias, a_turned, b_turned, top, stop):
+    """Rows from `top` to `stop` of the result."""
+    _, depth, columns, a_row, a_depth, b_row = _steps(a, b, a_turned, b_turned)
+    start, left, out = address(bias) if bias.size else NOTHING, address(a) + top * a_row, address(c) + 4 * columns * top
+    multiply(
+        stop - top, depth, columns, left, a_row, a_depth, address(b), b_row, int(b_turned), out, 4 * columns, start,
+    )  # fmt: skip
 
 
 def _shares(panels: int, flops: float) -> list[tuple[int, int]]:

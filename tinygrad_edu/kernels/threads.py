@@ -60,12 +60,17 @@ if hasattr(os, "register_at_fork"):
 
 def chunks(count: int, flops: float) -> list[tuple[int, int]]:
     """Cut ``range(count)`` into ranges (start, stop), each worth waking a thread for."""
+    if flops < PARALLEL_FLOPS:
+        return [(0, count)]
     pieces = int(max(1, min(CHUNKS, count, flops // (PARALLEL_FLOPS / 2))))
     return [(count * i // pieces, count * (i + 1) // pieces) for i in range(pieces)]
 
 
 def run_chunks(task: Callable[[int, int, int], None], pieces: list[tuple[int, int]]) -> None:
     """Call ``task(i, start, stop)`` for every piece, on several threads when that is allowed and nobody else does."""
+    if len(pieces) == 1:
+        task(0, *pieces[0])
+        return
     helpers = min(get_num_threads(), len(pieces)) - 1
     lock = _busy
     if helpers < 1 or not lock.acquire(blocking=False):

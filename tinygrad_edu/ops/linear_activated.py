@@ -46,7 +46,7 @@ class ActivatedLayer:
     """
 
     __slots__ = (
-        "_b", "_code", "_fits", "_general", "_inputs", "_least", "_most", "_outputs", "_quick", "_saved", "_w",
+        "_b", "_code", "_fits", "_general", "_inputs", "_least", "_most", "_outputs", "_quick", "_w",
         "activation", "bias", "weight",
     )  # fmt: skip
 
@@ -54,8 +54,8 @@ class ActivatedLayer:
         self.weight, self.bias, self.activation = weight, bias, activation
         w, b = weight._data, NOTHING if bias is None else bias._data
         # Weak: an optimizer joins small parameters, if nobody else holds their memory.
-        self._w, self._b = ref(w), ref(b)
-        self._fits = w.dtype is KIND is b.dtype and w.ndim == 2 and (bias is None or b.shape == w.shape[:1])
+        self._w, self._b = _weak(w), _weak(b)
+        self._fits = w.ndim == 2 and w.dtype is KIND is b.dtype and (bias is None or b.shape == w.shape[:1])
         if not self._fits:
             return
         self._code, self._quick, self._general = _KINDS[activation]
@@ -100,6 +100,11 @@ class ActivatedLayer:
 
     def __reduce__(self) -> tuple:
         return type(None), ()  # what was found out about one layer's memory is of no use to its copy
+
+
+def _weak(data: Any) -> Any:
+    """A weak reference to an array; a NumPy number, which cannot be a layer's weight anyway, has none."""
+    return ref(data) if data.__class__ is np.ndarray else type(None)
 
 
 def _through_the_layer(own: Any, code: int) -> Any:

@@ -7,11 +7,10 @@ from typing import Any
 
 from tinygrad_edu.nn.activation import ReLU, Sigmoid, Tanh
 from tinygrad_edu.nn.conv import Conv2d
-from tinygrad_edu.nn.linear import Linear
+from tinygrad_edu.nn.linear import Linear, prepared
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.pooling import MaxPool2d
 from tinygrad_edu.ops.convolution_activated import convolution_activated
-from tinygrad_edu.ops.linear_activated import ActivatedLayer
 from tinygrad_edu.recorders import recorders
 from tinygrad_edu.registry import observers
 from tinygrad_edu.tensor import Tensor
@@ -34,13 +33,8 @@ def _activated(layer: Linear, activation: Module, input: Any) -> Any:
         or input.__class__ is not Tensor
     ):
         return None
-    home = layer.__dict__
-    weight, bias, joined = home.get("weight"), home.get("bias"), home.get("_joined")
-    if weight is None:
-        return None
-    if joined is None or not joined.holds(weight, bias, name):
-        joined = home["_joined"] = ActivatedLayer(weight, bias, name)
-    return joined(input)
+    ready = prepared(layer, name)
+    return None if ready is None else ready(input)
 
 
 class _Rectified:

@@ -11,6 +11,9 @@ from tinygrad_edu.nn import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameter import Parameter
+from tinygrad_edu.ops.linear_prepared import PreparedLayer
+from tinygrad_edu.recorders import recorders
+from tinygrad_edu.registry import observers
 from tinygrad_edu.tensor import Tensor, wrap
 
 __all__ = ["Bilinear", "Identity", "Linear"]
@@ -77,10 +80,26 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the affine map of the last dimension."""
-        return F.linear(input, self.weight, self.bias)
+        ready = None if observers or recorders or input.__class__ is not Tensor else prepared(self)
+        out = None if ready is None else ready(input)
+        return F.linear(input, self.weight, self.bias) if out is None else out
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def prepared(layer: Linear, activation: str | None = None) -> PreparedLayer | None:
+    """Return the layer as a function that knows its weight already; None where the weight is computed anew in each call."""
+    home = layer.__dict__
+    weight, bias, known = home.get("weight"), home.get("bias"), home.get("_prepared")
+    if weight is None:
+        return None
+    if known is None:
+        known = home["_prepared"] = {}
+    ready = known.get(activation)
+    if ready is None or not ready.holds(weight, bias):
+        ready = known[activation] = PreparedLayer(weight, bias, activation)
+    return ready
 
 
 class Bilinear(Module):

@@ -9,8 +9,8 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import kernels, nn, optim
 from tinygrad_edu.graph import add_hook
-from tinygrad_edu.ops import linear_activated
-from tinygrad_edu.ops.linear_activated import ActivatedLayer
+from tinygrad_edu.ops import linear_prepared
+from tinygrad_edu.ops.linear_prepared import PreparedLayer
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 SIZES = [(40, 7, 9), (1, 300, 257), (3, 5, 2), (130, 90, 100), (0, 4, 5), (4, 0, 70), (700, 2, 1)]
@@ -70,9 +70,7 @@ def test_each_part_gets_its_gradient_by_itself(frozen):
 def test_a_small_layer_is_not_looked_at_again_until_its_weight_is_another_array(monkeypatch):
     model, x = small(40, 7, 9)
     made = []
-    monkeypatch.setattr(
-        nn.joining, "ActivatedLayer", lambda *parts: made.append(parts[0]._data) or ActivatedLayer(*parts)
-    )
+    monkeypatch.setattr(nn.linear, "PreparedLayer", lambda *parts: made.append(parts[0]._data) or PreparedLayer(*parts))
     for _ in range(3):
         model(x)
     assert len(made) == 1
@@ -82,7 +80,7 @@ def test_a_small_layer_is_not_looked_at_again_until_its_weight_is_another_array(
     model[0].weight = nn.Parameter(tg.randn(30, 7))  # the bias no longer fits
     with pytest.raises(RuntimeError, match="linear"):
         model(x)
-    assert len(made) == 3
+    assert len(made) == 4  # with the activation, and by itself to say what is wrong
 
 
 def test_an_optimizer_still_joins_the_parameters():
@@ -103,7 +101,7 @@ def test_what_was_found_out_is_not_copied():
     expected = model(x)
     twin = copy.deepcopy(model)
     assert twin(x).equal(expected)
-    assert pickle.loads(pickle.dumps(model[0]._joined)) is None
+    assert pickle.loads(pickle.dumps(model[0]._prepared)) == {"tanh": None}
     with tg.no_grad():
         twin[0].weight.zero_()
     assert not twin(x).equal(expected)
@@ -139,6 +137,11 @@ def test_a_second_pass_needs_retain_graph_and_then_adds_the_same():
     np.testing.assert_allclose(model[0].weight.grad.numpy(), 2 * first.numpy(), rtol=1e-6)
     with pytest.raises(RuntimeError, match="second time"):
         loss.backward()
+    for last in (model, model[0]):
+        out = last(x)
+        out.backward(tg.ones_like(out))
+        with pytest.raises(RuntimeError, match="second time"):
+            out.backward(tg.ones_like(out))
 
 
 def test_the_layers_saved_values_are_given_back_with_the_pass():
@@ -200,9 +203,9 @@ def test_small_layers_take_the_short_way(monkeypatch):
     model, x = small(40, 7, 9)
     called = []
     for name in ("linear_act_forward_into", "linear_act_backward_into"):
-        own = linear_activated.chosen[name]
+        own = linear_prepared.chosen[name]
         monkeypatch.setitem(
-            linear_activated.chosen, name, lambda *a, name=name, own=own: (called.append(name), own(*a))[1]
+            linear_prepared.chosen, name, lambda *a, name=name, own=own: (called.append(name), own(*a))[1]
         )
     model(x).sum().backward()
     assert called == ["linear_act_forward_into", "linear_act_backward_into"]

@@ -35,7 +35,7 @@ from tinygrad_edu.kernels.vector import (
     scattered_tile,
     usable,
 )
-from tinygrad_edu.kernels.vector_moves import copy_numbers, part_pairs, transpose
+from tinygrad_edu.kernels.vector_moves import address, copy_numbers, part_pairs, transpose
 
 PANEL = 2 * LANES  # output channels of a tile
 DEPTH = 256  # filter weights that are summed over at a time: their part of the panel stays in the first-level cache
@@ -200,7 +200,7 @@ def _pack(w, bias, groups, each, blocks, mirrored, rows, few, packed, starts):
     that go in, written from its end.
     """
     length = w.size // (groups * blocks * each)
-    at, row = packed.ctypes.data, 0
+    at, row = address(packed), 0
     for group in range(groups):
         first = 0
         while first < each:
@@ -209,7 +209,7 @@ def _pack(w, bias, groups, each, blocks, mirrored, rows, few, packed, starts):
             for i in range(width):
                 starts[row + i] = bias[group * each + first + i] if i < exist else np.float32(0)
             for block in range(blocks):
-                source = w.ctypes.data + 4 * ((group * blocks + block) * each + first) * length
+                source = address(w) + 4 * ((group * blocks + block) * each + first) * length
                 last = length - 1 if mirrored else 0
                 step = -4 * width if mirrored else 4 * width
                 transpose(source, 4 * length, at + 4 * width * (block * length + last), step, exist, length)
@@ -227,7 +227,7 @@ def spread(image, shape, work, layout, plane):
         for y in range(h):
             row = (c * h + y) * w
             line = c * plane + (((y + ph) % sh) * sw * rows + (y + ph) // sh) * columns
-            source, target = image.ctypes.data + 4 * row, work.ctypes.data + 4 * line
+            source, target = address(image) + 4 * row, address(work) + 4 * line
             if sw == 1:
                 copy_numbers(source, target + 4 * pw, w)
             elif sw == 2:  # the usual stride has a quicker way
@@ -254,12 +254,12 @@ def _convolve(x, packed, starts, y, index, planes, work, result, shape, plan, gr
         last = min(n + plan.images, count)
         for i in range(n, last):
             spread(x[i * inside :], (channels, h, w), work[(i - n) * size :], plan.layout, plan.plane)
-        target = planes.ctypes.data if pool > 1 else y.ctypes.data + 4 * n * outside
+        target = address(planes) if pool > 1 else address(y) + 4 * n * outside
         if tall:
             _by_channels(last - n, packed, starts, target, work, result, plan, groups, each, size // groups)
         else:
             for i in range(last - n):
-                image, out = work.ctypes.data + 4 * i * size, target + 4 * i * outside
+                image, out = address(work) + 4 * i * size, target + 4 * i * outside
                 _by_pixels(packed, starts, out, image, size // groups, plan, groups, each)
         if pool > 1:
             result_part = slice(n * pooled, last * pooled)
@@ -272,7 +272,7 @@ def _convolve(x, packed, starts, y, index, planes, work, result, shape, plan, gr
 def _by_pixels(packed, starts, target, image, size, plan, groups, each):
     """Tiles of ROWS output channels by two vectors of output pixels, of one image."""
     pixels, depth, vectors = plan.out_hw[0] * plan.out_hw[1], packed.size // starts.size, plan.vectors
-    weights, bias, table = packed.ctypes.data, starts.ctypes.data, plan.window.ctypes.data
+    weights, bias, table = address(packed), address(starts), address(plan.window)
     for _ in range(groups):
         first = 0
         while first < each:
@@ -302,26 +302,26 @@ def _by_channels(images, packed, starts, target, work, result, plan, groups, eac
     step = (depth + pieces - 1) // pieces
     for start in range(0, images * area, BLOCK):
         stop = min(start + BLOCK, images * area)
-        weights, bias = packed.ctypes.data, starts.ctypes.data
+        weights, bias = address(packed), address(starts)
         for group in range(groups):
-            image = work.ctypes.data + 4 * group * size
+            image = address(work) + 4 * group * size
             for o in range(0, each, PANEL):
                 for k in range(0, depth, step):
-                    many, window = min(step, depth - k), plan.window.ctypes.data + 8 * k
+                    many, window = min(step, depth - k), address(plan.window) + 8 * k
                     for i in range(start, stop, LOOSE_ROWS):
-                        out = result.ctypes.data + 4 * PANEL * (i - start)
+                        out = address(result) + 4 * PANEL * (i - start)
                         place = (
                             many, out, 4 * LANES, 4 * PANEL, LANES, LANES, min(LOOSE_ROWS, stop - i),
                             0 if k else bias, min(1, k),
                         )  # fmt: skip
-                        patches = plan.pixels.ctypes.data + 8 * i
+                        patches = address(plan.pixels) + 8 * i
                         factors = (image, patches, window, weights + 4 * PANEL * k, 4 * PANEL)
                         if each - o > LANES:
                             scattered_tile(place, factors)
                         else:
                             scattered_column(place, factors)
                 channel = target + 4 * (group * each + o) * area
-                _deliver(result.ctypes.data, start, stop, channel, area, groups * each, min(PANEL, each - o))
+                _deliver(address(result), start, stop, channel, area, groups * each, min(PANEL, each - o))
                 weights += 4 * PANEL * depth
                 bias += 4 * PANEL
 

@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 from tinygrad_edu.kernels.buffers import scratch
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.vector_instructions import INT, Emitter
+from tinygrad_edu.kernels.vector_moves import address
 
 EIGHT = 8
 SMALL = ir.IntType(32)
@@ -63,10 +64,10 @@ def list_pixels(g, y, index, pixels, front, offsets, values, starts):
                 at += 0 if y[o, i] <= 0 else 1
         else:
             for i in range(0, g.shape[1], EIGHT):
-                here = offsets.ctypes.data + 4 * at, values.ctypes.data + 4 * at
-                source = g.ctypes.data + 4 * (o * g.shape[1] + i)
+                here = address(offsets) + 4 * at, address(values) + 4 * at
+                source = address(g) + 4 * (o * g.shape[1] + i)
                 many = min(EIGHT, g.shape[1] - i)
-                at += _list_eight(source, pixels.ctypes.data + 4 * i, many, front.ctypes.data, here[0], here[1])
+                at += _list_eight(source, address(pixels) + 4 * i, many, address(front), here[0], here[1])
     starts[g.shape[0]] = at
 
 

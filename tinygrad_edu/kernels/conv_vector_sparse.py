@@ -24,7 +24,7 @@ from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.conv_numpy import Pair, conv_output_hw
 from tinygrad_edu.kernels.conv_vector_lists import EIGHT, TO_THE_FRONT, all_finite, list_pixels, listed, room_for_lists
 from tinygrad_edu.kernels.vector_instructions import INT, LANES, VECTOR, Emitter
-from tinygrad_edu.kernels.vector_moves import copy_numbers, transpose
+from tinygrad_edu.kernels.vector_moves import address, copy_numbers, transpose
 
 ROWS, FEW_ROWS = (
     9,
@@ -170,12 +170,12 @@ def _weight_grad(x, g, y, index, part, work, front, offsets, values, starts, hw,
             lists = plan.pixels, front, offsets, values, starts
             list_pixels(g[n, chosen], y[n, chosen], index[n, chosen], *lists)
             for block in range(blocks):
-                image, r, out = work.ctypes.data + 4 * block * size, 0, part[group, block].ctypes.data
+                image, r, out = address(work) + 4 * block * size, 0, address(part[group, block])
                 while r < tiles:
-                    rows, table = (ROWS if tiles - r >= ROWS else FEW_ROWS), plan.rows.ctypes.data + 8 * r
+                    rows, table = (ROWS if tiles - r >= ROWS else FEW_ROWS), address(plan.rows) + 8 * r
                     for o in range(each):
                         start, count = starts[o], starts[o + 1] - starts[o]
-                        here, slopes = offsets.ctypes.data + 4 * start, values.ctypes.data + 4 * start
+                        here, slopes = address(offsets) + 4 * start, address(values) + 4 * start
                         if rows == ROWS:
                             _tile(count, here, slopes, image, table, out)
                         else:
@@ -190,8 +190,8 @@ def _turn(x, hw, work, layout):
     (h, w), (height, width, channels, each, top, left) = hw, layout
     for c in range(0, channels, each):
         for i in range(h):
-            target = work.ctypes.data + 4 * ((c // each * height + i + top) * width + left) * each
-            source = x.ctypes.data + 4 * (c * h + i) * w
+            target = address(work) + 4 * ((c // each * height + i + top) * width + left) * each
+            source = address(x) + 4 * (c * h + i) * w
             if each == 1:
                 copy_numbers(source, target, w)
             else:

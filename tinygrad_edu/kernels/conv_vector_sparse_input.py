@@ -20,7 +20,7 @@ from tinygrad_edu.kernels.conv_vector_lists import TO_THE_FRONT, all_finite, lis
 from tinygrad_edu.kernels.conv_vector_sparse import FEW_ROWS, ROWS, make_plan, whole_tiles
 from tinygrad_edu.kernels.threads import chunks, run_chunks
 from tinygrad_edu.kernels.vector_instructions import INT, LANES, Emitter
-from tinygrad_edu.kernels.vector_moves import transpose
+from tinygrad_edu.kernels.vector_moves import address, transpose
 
 PRICE = 3 if LANES == 8 else 6  # multiply-adds in registers that take as long as one to memory
 
@@ -112,9 +112,9 @@ def _input_grad(g, y, index, gx, packed, rows, work, front, offsets, values, sta
             for block in range(blocks):
                 work[:] = 0
                 for o in range(each):
-                    start, weights = starts[o], packed[group, block, o].ctypes.data
-                    here, slopes = offsets.ctypes.data + 4 * start, values.ctypes.data + 4 * start
-                    _add_filter(starts[o + 1] - start, here, slopes, work.ctypes.data, rows, weights)
+                    start, weights = starts[o], address(packed[group, block, o])
+                    here, slopes = address(offsets) + 4 * start, address(values) + 4 * start
+                    _add_filter(starts[o + 1] - start, here, slopes, address(work), rows, weights)
                 first = block * LANES
                 end = min(first + LANES, channels)
                 _turn_back(work, gx[n, group * channels + first : group * channels + end], hw, plan.layout)
@@ -125,7 +125,7 @@ def _add_filter(count, offsets, values, image, rows, weights):
     """Add one filter, times each number of a list, to the patches of that list."""
     r = 0
     while r < rows.size:
-        table, here = rows.ctypes.data + 8 * r, weights + 4 * LANES * r
+        table, here = address(rows) + 8 * r, weights + 4 * LANES * r
         if rows.size - r >= ROWS:
             _tile(count, offsets, values, image, table, here)
             r += ROWS
@@ -139,5 +139,5 @@ def _turn_back(work, gx, hw, layout):
     """The image inside the padding, work[y, x, channel], as planes."""
     (h, w), (_, width, _, _, top, left) = hw, layout
     for i in range(h):
-        source = work.ctypes.data + 4 * ((i + top) * width + left) * LANES
-        transpose(source, 4 * LANES, gx.ctypes.data + 4 * i * w, 4 * h * w, w, gx.shape[0])
+        source = address(work) + 4 * ((i + top) * width + left) * LANES
+        transpose(source, 4 * LANES, address(gx) + 4 * i * w, 4 * h * w, w, gx.shape[0])

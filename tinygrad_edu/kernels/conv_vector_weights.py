@@ -22,7 +22,7 @@ from tinygrad_edu.kernels.vector import (
     scattered_column,
     scattered_tile,
 )
-from tinygrad_edu.kernels.vector_moves import transpose
+from tinygrad_edu.kernels.vector_moves import address, transpose
 
 # The part of the lanes in use below which vectors run over pixels instead, and all lanes are added up at the end
 WASTEFUL = 0.6 if LANES == 16 else 0.1
@@ -96,17 +96,17 @@ def _weight_grad(x, g, part, work, slopes, sizes, plan, groups):
             spread(x[i * inside :], (channels, h, w), work[(i - n) * size :], plan.layout, plan.plane)
         for first in range(0, (last - n) * area, BLOCK):
             many = min(BLOCK, (last - n) * area - first)
-            out = part.ctypes.data
+            out = address(part)
             for group in range(groups):
-                image = work.ctypes.data + 4 * group * (size // groups)
+                image = address(work) + 4 * group * (size // groups)
                 for o in range(0, each, PANEL):
-                    channel = g.ctypes.data + 4 * (n * oc + group * each + o) * area
-                    _collect(channel, first, first + many, area, oc, min(PANEL, each - o), slopes.ctypes.data)
+                    channel = address(g) + 4 * (n * oc + group * each + o) * area
+                    _collect(channel, first, first + many, area, oc, min(PANEL, each - o), address(slopes))
                     for k in range(0, depth, LOOSE_ROWS):
                         valid = min(LOOSE_ROWS, depth - k)
                         place = (many, out + 4 * PANEL * k, 4 * LANES, 4 * PANEL, LANES, LANES, valid, 0, 1)
-                        weights, pixels = plan.window.ctypes.data + 8 * k, plan.pixels.ctypes.data + 8 * first
-                        factors = (image, weights, pixels, slopes.ctypes.data, 4 * PANEL)
+                        weights, pixels = address(plan.window) + 8 * k, address(plan.pixels) + 8 * first
+                        factors = (image, weights, pixels, address(slopes), 4 * PANEL)
                         if each - o > LANES:
                             scattered_tile(place, factors)
                         else:
@@ -133,10 +133,10 @@ def _add_parts(parts, gw, groups, each, depth):
         part = parts[i]
         for j in range(total.size):
             total[j] += part[j]
-    source = total.ctypes.data
+    source = address(total)
     for group in range(groups):
         for o in range(0, each, PANEL):
-            target = gw.ctypes.data + 4 * (group * each + o) * depth
+            target = address(gw) + 4 * (group * each + o) * depth
             transpose(source, 4 * PANEL, target, 4 * depth, depth, min(PANEL, each - o))
             source += 4 * PANEL * depth
 
@@ -154,20 +154,20 @@ def _weight_grad_dots(x, g, part, work, rows, sizes, plan, groups):
         pictures = min(TOGETHER, count - first)
         for n in range(pictures):
             spread(x[(first + n) * inside :], (channels, h, w), work[n * size :], plan.layout, plan.plane)
-        slopes = g.ctypes.data + 4 * first * oc * pixels
+        slopes = address(g) + 4 * first * oc * pixels
         for panel in range(groups * panels):
             group = panel // panels
             start = group * each + panel % panels * PANEL
             end = min((group + 1) * each, start + PANEL)
-            image = work.ctypes.data + 4 * group * (size // groups)
+            image = address(work) + 4 * group * (size // groups)
             for o in range(start, end, DOT_ROWS):
                 for k in range(0, depth, DOT_COLUMNS):
-                    out = part.ctypes.data + 4 * ((panel * depth + k) * PANEL + o - start)
+                    out = address(part) + 4 * ((panel * depth + k) * PANEL + o - start)
                     place = (
                         pictures, vectors.shape[0], out, 4, 4 * PANEL, min(DOT_ROWS, end - o), min(DOT_COLUMNS, depth - k)
                     )  # fmt: skip
-                    distances, weights = rows.ctypes.data + 8 * o, plan.window.ctypes.data + 8 * k
+                    distances, weights = address(rows) + 8 * o, address(plan.window) + 8 * k
                     factors = (
-                        slopes, distances, 4 * oc * pixels, image, weights, 4 * size, vectors.ctypes.data
+                        slopes, distances, 4 * oc * pixels, image, weights, 4 * size, address(vectors)
                     )  # fmt: skip
                     dot_tile(place, factors)

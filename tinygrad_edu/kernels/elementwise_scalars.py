@@ -26,7 +26,7 @@ ROUNDING, ROUNDING_BITS = f32(12582912.0), np.int32(0x4B400000)
 SQRT_HALF, TINY, TWO_23 = f32(0.70710678118654752), f32(1.17549435e-38), f32(8388608.0)
 
 
-@compiled(inline="always")
+@compiled()
 def exp32(x):
     """exp for float32, to about one unit in the last place.
 
@@ -44,7 +44,7 @@ def exp32(x):
     return (power + power * _exp_less_one(r)) * _power_of_two(np.int32(whole - half))
 
 
-@compiled(inline="always")
+@compiled()
 def _exp_less_one(r):
     """exp(r) - 1 for |r| <= ln(2)/2, by a polynomial of degree 6 that is off by at most 4e-9.
 
@@ -57,13 +57,13 @@ def _exp_less_one(r):
     return (high * square + low) * square + r
 
 
-@compiled(inline="always")
+@compiled()
 def _lowest_bits(shifted):
     """n as an integer, from the float32 n + ROUNDING: adding moved it to the last bits, rounded to a whole number."""
     return np.int32(f32(shifted).view(np.int32) - ROUNDING_BITS)
 
 
-@compiled(inline="always")
+@compiled()
 def _power_of_two(n):
     """2^n for an int32 n between -126 and 127, by shifting n into the exponent bits of a float32.
 
@@ -72,7 +72,7 @@ def _power_of_two(n):
     return np.int32(np.int32(n + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@compiled(inline="always")
+@compiled()
 def sigmoid32(x):
     """1 / (1 + exp(-x)) for float32. Beside 1 an exponential need not be right to its last digits where it is tiny,
     nor where it is huge: 2^n is made in one piece, and is Inf from 2^128 on. Times a positive number Inf stays what it is.
@@ -85,7 +85,7 @@ def sigmoid32(x):
     return f32(1.0) / (f32(1.0) + power * (f32(1.0) + _exp_less_one(r)))
 
 
-@compiled(inline="always")
+@compiled()
 def tanh32(x):
     """tanh for float32 through e = exp(2|x|) - 1: tanh |x| = e / (e + 2), and e is exact to the last digits near 0."""
     y = min(f32(2.0) * abs(x), f32(20.0))  # tanh of 10 and of anything larger is 1
@@ -98,7 +98,7 @@ def tanh32(x):
     return -t if x < f32(0.0) else t
 
 
-@compiled(inline="always")
+@compiled()
 def log32(x):
     """log for float32: x = 2^n m with sqrt(1/2) <= m < sqrt(2), and a polynomial in m - 1 gives log m.
 
@@ -118,7 +118,7 @@ def log32(x):
     return result if x < f32(np.inf) else x
 
 
-@compiled(inline="always")
+@compiled()
 def _log_series(z):
     """(log(1 + z) - z + z^2/2) / z^3 for 1 + z between sqrt(1/2) and sqrt(2)."""
     p = f32(7.0376836292e-2)
@@ -132,7 +132,7 @@ def _log_series(z):
     return p * z + f32(3.3333331174e-1)
 
 
-@compiled(inline="always")
+@compiled()
 def log1p32(s):
     """log(1 + s) for s from 0 to 1: with t = s/(2+s) it is log((1+t)/(1-t)) = 2 (t + t^3/3 + t^5/5 + ...), t <= 1/3."""
     t = s / (f32(2) + s)
@@ -146,7 +146,7 @@ def log1p32(s):
     return f32(2) * (t + t * (q * series))
 
 
-@compiled(inline="always")
+@compiled()
 def log1m32(p):
     """log(1 - p) for 0 <= p <= 1. Where 1 - p is rounded, the quotient of what was and what should have been taken
     away puts it right: near 1, log u is proportional to u - 1.

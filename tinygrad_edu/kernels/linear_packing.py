@@ -21,17 +21,6 @@ DEPTH = 256  # rows of the right factor that stay in the first-level cache: 16 K
 BLOCK = 48 * 1024  # numbers of the left factor that stay in the second-level cache: 192 KB
 
 
-@intrinsic
-def address(context, array):
-    """Where the numbers of an array begin. (``array.ctypes.data`` says it too, unsigned, and compiles for longer.)"""
-
-    def generate(context, builder, signature, args):
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.ptrtoint(data, INT)
-
-    return types.int64(array), generate
-
-
 def _on_stack(size: int):
     """Make a function for the address of room on the stack, at a multiple of 64: no vector is spread over two cache lines."""
 

@@ -15,7 +15,6 @@ from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.linear_packing import (
     BLOCK,
     DEPTH,
-    address,
     pack_tiles,
     panel_room,
     prepare,
@@ -27,7 +26,7 @@ from tinygrad_edu.kernels.linear_packing import (
 )
 from tinygrad_edu.kernels.linear_tiles import MASKS, NOTHING, PANEL, ROWS, dots, once, panel
 from tinygrad_edu.kernels.vector_instructions import LANES
-from tinygrad_edu.kernels.vector_moves import copy_lanes
+from tinygrad_edu.kernels.vector_moves import address, copy_lanes
 
 ONE, ONCE = np.ones(1, np.float32), np.int64(1)
 TURNING = 13 if LANES == 16 else 4  # multiply-adds in the time that it takes to transpose one number

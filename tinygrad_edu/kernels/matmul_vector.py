@@ -7,11 +7,11 @@ import numpy as np
 from tinygrad_edu.kernels import threads
 from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.compiler import compiled
-from tinygrad_edu.kernels.linear_packing import address
 from tinygrad_edu.kernels.linear_tiles import NOTHING, PANEL, dots
 from tinygrad_edu.kernels.linear_vector import multiply
 from tinygrad_edu.kernels.threads import chunks, get_num_threads, run_chunks
 from tinygrad_edu.kernels.vector import LANES, usable
+from tinygrad_edu.kernels.vector_moves import address
 
 NO_BIAS = np.empty(0, np.float32)
 WORTH = 120_000  # multiply-adds; BLAS has done a smaller product before all this has begun

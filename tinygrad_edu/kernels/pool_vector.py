@@ -13,6 +13,7 @@ from numba.extending import intrinsic
 
 from tinygrad_edu.kernels.compiler import REORDER, compiled
 from tinygrad_edu.kernels.vector_instructions import INT, LANES, VECTOR, ZERO, Emitter
+from tinygrad_edu.kernels.vector_moves import address
 
 SMALL = ir.IntType(32)
 PLACES = ir.VectorType(SMALL, LANES)
@@ -151,7 +152,7 @@ def pool_planes(x, y, index, hw, size, relu):
         for i in range(oh):
             row, at = (p * h + size * i) * w, (p * oh + i) * ow
             if size == 2:
-                here = x.ctypes.data + 4 * row, y.ctypes.data + 4 * at, index.ctypes.data + 4 * at
+                here = address(x) + 4 * row, address(y) + 4 * at, address(index) + 4 * at
                 _pool_row(here[0], here[1], here[2], ow, 2 * i * w, w, np.int64(relu))
             else:
                 for j in range(ow):
@@ -176,9 +177,9 @@ def unpool_planes(g, y, index, gx, hw, size, relu):
         for i in range(oh):
             at = (p * oh + i) * ow
             if size == 2:
-                maxima = y.ctypes.data + 4 * at if relu else 0
-                row = gx.ctypes.data + 4 * (p * h + 2 * i) * w
-                _unpool_row(g.ctypes.data + 4 * at, maxima, index.ctypes.data + 4 * at, row, ow, 2 * i * w, w)
+                maxima = address(y) + 4 * at if relu else 0
+                row = address(gx) + 4 * (p * h + 2 * i) * w
+                _unpool_row(address(g) + 4 * at, maxima, address(index) + 4 * at, row, ow, 2 * i * w, w)
             else:
                 for j in range(at, at + ow):
                     if not (relu and y[j] <= 0):

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 
 from tinygrad_edu.kernels.compiler import compiled
 from tinygrad_edu.kernels.vector_instructions import FEATURES, FLOAT, INT, LANES, VECTOR, ZERO, Emitter, config
-from tinygrad_edu.kernels.vector_moves import transpose
+from tinygrad_edu.kernels.vector_moves import address, transpose
 
 ROWS = 8 if LANES == 16 else 6  # AVX-512 has 32 registers, AVX2 16: as many accumulators as leave room for A and B
 FEW_ROWS = 4  # a smaller tile for what is left over
@@ -192,7 +192,7 @@ def dot_tile(context, result, factors):
 
 @compiled()
 def _probe(source, target):
-    transpose(source.ctypes.data, 12, target.ctypes.data, 8, 2, 3)
+    transpose(address(source), 12, address(target), 8, 2, 3)
 
 
 @functools.cache

@@ -10,6 +10,17 @@ from tinygrad_edu.kernels.vector_instructions import INT, LANES, Emitter
 
 
 @intrinsic
+def address(context, array):
+    """Where the numbers of an array begin. (``array.ctypes.data`` says it too, unsigned, and compiles for longer.)"""
+
+    def generate(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, INT)
+
+    return types.int64(array), generate
+
+
+@intrinsic
 def prefetch(context, address):
     """Ask for the cache line at an address, which need not exist, into the second-level cache."""
 

@@ -14,6 +14,8 @@ from tinygrad_edu.kernels.compiler import EXACT, REORDER, compiled
 from tinygrad_edu.kernels.elementwise_scalars import exp_of, log1m_of, log1p_of, log_of
 from tinygrad_edu.kernels.softmax_numba import minus_row_maximum, row_sum
 
+FEW = 10_000  # numbers for whose array memory is always at hand
+
 
 def cross_entropy_forward(logits, target):
     if not logits.size:
@@ -37,8 +39,10 @@ def _with_gradient(loss_into, x, target):
     """Loss and gradient; None for arrays of different kinds, which are NumPy's business."""
     if x.shape != target.shape or x.dtype != target.dtype:
         return None
-    x, grad = np.ascontiguousarray(x), empty(x.shape, x.dtype)
-    return x.dtype.type(loss_into(x, np.ascontiguousarray(target), grad)), grad
+    grad = np.empty(x.shape, x.dtype) if x.size < FEW else empty(x.shape, x.dtype)
+    if not (x.flags.c_contiguous and target.flags.c_contiguous):
+        x, target = np.ascontiguousarray(x), np.ascontiguousarray(target)
+    return x.dtype.type(loss_into(x, target, grad)), grad
 
 
 # ---- losses for other compiled functions: row-major arrays of one dtype; the gradient is written, the loss returned ----------

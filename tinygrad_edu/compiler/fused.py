@@ -148,7 +148,8 @@ class Fuser:
         except NotFusible:
             raise
         except Exception as error:  # the function does something that symbols do not know
-            raise NotFusible(f"one of its operations has no compiled form ({error})") from None
+            name = getattr(function, "__name__", "an operation")
+            raise NotFusible(f"{name} has no compiled form ({error})") from None
         text = body.text if isinstance(body, Symbol) else literal(body, self.kind)
         name = self.array(out)
         if not out.shape:

@@ -144,7 +144,7 @@ def weight_grad_of(
     return task, total
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)  # as large as the filters they are for
 def _order(layout: tuple, blocks: int, vectors: int, room: int, outs: int, groups: int, kernel: Pair) -> np.ndarray:
     """Where in part[group, block, tile of (u,v,c), output channel, in tile] each number of the filters' gradient is."""
     (_, _, cg, each, *_), whole = layout, outs // groups * ROWS * LANES

@@ -135,6 +135,23 @@ def test_state_dict_has_torchs_keys_and_continues_the_path(name):
     np.testing.assert_array_equal(now, whole[-1])
 
 
+@pytest.mark.parametrize(("name", "options"), [
+    ("SGD", {}), ("SGD", {"momentum": 0.9, "weight_decay": 0.1}), ("SGD", {"momentum": 0.9, "nesterov": True, "maximize": True}),
+    ("Adam", {"weight_decay": 0.1}), ("AdamW", {"amsgrad": True}), ("RMSprop", {"centered": True, "momentum": 0.5}),
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_joined_parameters_go_the_way_of_single_ones_to_the_last_bit(name, options, dtype):
+    paths = []
+    for joined in (True, False):
+        optimizer_class = getattr(optim, name)
+        single = type(name, (optimizer_class,), {"elementwise": joined})
+        namespace = type("optimizers", (), {name: single})
+        path, optimizer = walk(tg, namespace, tg.tensor, name, options | {"lr": 0.05}, dtype, steps=8)
+        assert (optimizer._flats.get(0) is not None) == joined
+        paths.append(path)
+    np.testing.assert_array_equal(*paths)
+
+
 def test_a_state_of_torchs_can_be_loaded():
     _, theirs = walk(torch, torch.optim, torch.tensor, "Adam", {"lr": 0.05}, np.float64, steps=6)
     _, ours = walk(tg, optim, tg.tensor, "Adam", {"lr": 0.05}, np.float64, steps=6)

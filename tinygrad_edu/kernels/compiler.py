@@ -22,6 +22,8 @@ from numba.core.runtime import rtsys
 # "contract" lets x * y + z become one instruction. Never "nnan" or "ninf": those let the compiler assume that NaN and
 # Inf do not occur, and a NaN that disappears in a kernel is a diverging network that looks healthy.
 EXACT: set[str] = {"contract", "nsz"}
+# Without "contract" every product is rounded, in vectors and in what is left over: a number's result is the same wherever it stands.
+ROUNDED: set[str] = {"nsz"}
 REORDER: set[str] = {"contract", "nsz", "arcp", "reassoc"}
 
 PATIENCE = 2.0  # seconds of compiling before we say why nothing seems to happen
@@ -111,7 +113,7 @@ def compiled(flags: set[str] = EXACT, inline: Literal["never", "always"] = "neve
     Parameters
     ----------
     flags : set of str
-        Which liberties the compiler may take: `EXACT` or `REORDER`.
+        Which liberties the compiler may take: `ROUNDED`, `EXACT` or `REORDER`.
     inline : "never" or "always"
         "always" copies the body into the caller, which lets a helper take part in the caller's vector loop.
     """

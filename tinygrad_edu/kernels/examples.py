@@ -297,11 +297,14 @@ EXAMPLES: dict[str, list[Example]] = {
         lambda draw, n: (draw(2, n, 3), draw(3, n + 1)),
         lambda draw, n: (draw(n + 1), draw(n + 1)),
         lambda draw, n: (draw(n, 4 * n + 9), draw(9, 4 * n + 9).T),
+        lambda draw, n: (draw(n + 40, 70), draw(70, 64)),  # large enough for blocks, of columns
+        lambda draw, n: (draw(n + 60, 70), draw(70, 33)),  # and of rows
     ],
     "linear_forward": [_linear(name, name != "tanh", 40) for name in linear_numpy.ACTIVATIONS],
     "linear_backward": [_linear_backward(name, EVERY, 40, True) for name in linear_numpy.ACTIVATIONS],
     "linear_act_forward": [
         *(_linear(act, True, width) for act in ACTS for width in (1, 40)), _linear(ACTS[1], False, 40), _linear(ACTS[0], False, 3),
+        lambda draw, n: (draw(10_000, 32), draw(16, 32), draw(16), ACTS[0]),  # large, of rows times rows
     ],
     "linear_act_backward": [
         *(_linear_backward(act, EVERY, width, False) for act in ACTS for width in (1, 40)),

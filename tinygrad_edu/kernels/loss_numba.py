@@ -40,8 +40,8 @@ def _with_gradient(loss_into, x, target):
     if x.shape != target.shape or x.dtype != target.dtype:
         return None
     grad = np.empty(x.shape, x.dtype) if x.size < FEW else empty(x.shape, x.dtype)
-    if not (x.flags.c_contiguous and target.flags.c_contiguous):
-        x, target = np.ascontiguousarray(x), np.ascontiguousarray(target)
+    if not (x.ndim and x.flags.c_contiguous and target.flags.c_contiguous):
+        x, target = np.ascontiguousarray(x), np.ascontiguousarray(target)  # NumPy numbers become arrays
     return x.dtype.type(loss_into(x, target, grad)), grad
 
 

@@ -2,6 +2,7 @@
 
 A state that is not used is passed as an empty array, so that each step is compiled once per dtype. Inside, all scalars
 are first brought to the arrays' own dtype: one float64 scalar would turn every float32 operation into a float64 one.
+A parameter changes in the same way whether it is joined with others or not: see ROUNDED.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.kernels import optim_numpy as twin
 from tinygrad_edu.kernels import threads
-from tinygrad_edu.kernels.compiler import EXACT, compiled
+from tinygrad_edu.kernels.compiler import ROUNDED, compiled
 
 LARGE = 1_000_000  # numbers; from here on a second thread is worth waking
 _EMPTY = {np.dtype(np.float32): np.empty(0, np.float32), np.dtype(np.float64): np.empty(0, np.float64)}
@@ -92,7 +93,7 @@ def _flat(p, g, *states) -> list[np.ndarray] | None:
 
 
 # ---- compiled, over flat arrays; other compiled functions call the first two -------------------------------------------
-@compiled(EXACT)
+@compiled(ROUNDED)
 def sgd_into(p, g, buffer, lr, momentum, dampening, nesterov, weight_decay, maximize, first):
     if buffer.size:
         _momentum_sgd(p, g, buffer, lr, momentum, 1.0 - dampening, weight_decay, nesterov, maximize, first)
@@ -100,21 +101,21 @@ def sgd_into(p, g, buffer, lr, momentum, dampening, nesterov, weight_decay, maxi
         _plain_sgd(p, g, lr, weight_decay, maximize)
 
 
-@compiled(EXACT)
+@compiled(ROUNDED)
 def adam_into(p, g, mean, square, largest, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize):
     rate, root = lr / (1.0 - beta1**step), (1.0 - beta2**step) ** 0.5
     shrink, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
     _adam(p, g, mean, square, largest, rate, root, 1.0 - beta1, beta2, 1.0 - beta2, eps, shrink, decay, maximize)
 
 
-@compiled(EXACT)
+@compiled(ROUNDED)
 def _descend(p, g, lr):
     rate = p.dtype.type(lr)
     for i in range(p.size):
         p[i] -= rate * g[i]
 
 
-@compiled(EXACT)
+@compiled(ROUNDED)
 def _plain_sgd(p, g, lr, decay, maximize):
     kind = p.dtype.type
     lr, decay, sign = kind(lr), kind(decay), kind(-1 if maximize else 1)
@@ -125,7 +126,7 @@ def _plain_sgd(p, g, lr, decay, maximize):
         p[i] -= lr * d
 
 
-@compiled(EXACT)
+@compiled(ROUNDED)
 def _momentum_sgd(p, g, buffer, lr, momentum, new, decay, nesterov, maximize, first):
     kind = p.dtype.type
     lr, momentum, new, decay, sign = kind(lr), kind(momentum), kind(new), kind(decay), kind(-1 if maximize else 1)
@@ -138,7 +139,7 @@ def _momentum_sgd(p, g, buffer, lr, momentum, new, decay, nesterov, maximize, fi
         p[i] -= lr * (d + momentum * b if nesterov else b)
 
 
-@compiled(EXACT)
+@compiled(ROUNDED)
 def _adam(p, g, mean, square, largest, rate, root, new1, beta2, new2, eps, shrink, decay, maximize):
     """Here m / (sqrt(s) / root + eps) is m * root / (sqrt(s) + eps * root): a division takes as long as all the rest."""
     kind = p.dtype.type
@@ -160,7 +161,7 @@ def _adam(p, g, mean, square, largest, rate, root, new1, beta2, new2, eps, shrin
         p[i] = value - rate * (m / (np.sqrt(s) + eps))
 
 
-@compiled(EXACT)
+@compiled(ROUNDED)
 def _rmsprop(p, g, square, mean, buffer, lr, alpha, new, eps, decay, momentum, maximize):
     kind = p.dtype.type
     lr, alpha, new, eps = kind(lr), kind(alpha), kind(new), kind(eps)

@@ -29,7 +29,7 @@ from tinygrad_edu.tensor import Tensor, wrap
 __all__ = ["PreparedLayer"]
 
 LINEAR: Any = linear.op  # type: ignore[attr-defined]
-assert LINEAR.reads == ("w", "x", "w_shape", "bias_shape"), "what an PreparedLayer saves"
+assert LINEAR.reads == ("w", "x", "w_shape", "bias_shape"), "what a PreparedLayer saves"
 KIND = np.dtype(np.float32)
 NOTHING = np.empty(0, KIND)
 NO_MATRIX = np.empty((0, 0), KIND)

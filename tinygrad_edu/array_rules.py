@@ -1,11 +1,13 @@
 """Running derivative rules on plain arrays: a copy of each rule that sees every op as its array function."""
 
 from collections.abc import Callable
-from dis import Instruction, get_instructions
 from inspect import unwrap
 from itertools import pairwise
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dis import Instruction
 
 __all__ = ["hands_on", "makes_new", "on_arrays", "reads_of"]
 
@@ -25,12 +27,14 @@ def makes_new(rule: Callable) -> bool:
     return _ends_in(rule, _is_new)
 
 
-def _is_new(step: Instruction) -> bool:
+def _is_new(step: "Instruction") -> bool:
     return step.opname in ("BINARY_OP", "UNARY_NEGATIVE")
 
 
-def _ends_in(rule: Callable, fits: Callable[[Instruction], bool]) -> bool:
+def _ends_in(rule: Callable, fits: "Callable[[Instruction], bool]") -> bool:
     """Tell whether the step before every return fits; false where a return can be reached from elsewhere."""
+    from dis import get_instructions  # importing it takes longer than all of this file
+
     steps = list(get_instructions(rule))
     ends = [(before, step) for before, step in pairwise(steps) if step.opname.startswith("RETURN")]
     return bool(ends) and all(

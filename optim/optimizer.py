@@ -131,7 +131,7 @@ class Optimizer:
     def _finish(self, written: list[np.ndarray]) -> None:
         """Stamp the parameters that were overwritten, and notice a step that had nothing to do (E302)."""
         name = self._name
-        note_writes(written, name, above=2)  # _finish and step
+        note_writes(written, name)
         if not written and self._dropped:
             teach(
                 "E302",

@@ -54,21 +54,21 @@ def is_ours(filename: str) -> bool:
     return ours
 
 
-def user_frame(above: int = 0) -> FrameType | None:
-    """Return the innermost frame that is the user's own code; of the callers, `above` are known to be ours."""
-    frame: FrameType | None = sys._getframe(1 + above)
+def user_frame() -> FrameType | None:
+    """Return the innermost frame that is the user's own code."""
+    frame: FrameType | None = sys._getframe(1)
     ours = _known_files.get  # asked first: this runs at every step of an optimizer
     while frame is not None and (ours(frame.f_code.co_filename) or is_ours(frame.f_code.co_filename)):
         frame = frame.f_back
     return frame
 
 
-def user_place(above: int = 0) -> Place | None:
+def user_place() -> Place | None:
     """Return where in the user's own code the call is that led here, cheaply: :func:`location` makes it readable.
 
     The line's number is looked for when somebody asks: Python finds it by reading the table of a whole function from its start.
     """
-    frame = user_frame(1 + above)
+    frame = user_frame()
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
 

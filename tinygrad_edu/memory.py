@@ -55,15 +55,12 @@ def note_write(array: np.ndarray, what: str) -> None:
     note_writes((array,), what)
 
 
-def note_writes(arrays: Iterable[np.ndarray], what: str, above: int = 0) -> None:
-    """Stamp the memory of several arrays as overwritten by one operation, such as an optimizer's step.
-
-    Of the functions that led here, `above` are known to be ours: the user's line is looked for beyond them.
-    """
+def note_writes(arrays: Iterable[np.ndarray], what: str) -> None:
+    """Stamp the memory of several arrays as overwritten by one operation, such as an optimizer's step."""
     global _latest
     if recorders:
         refuse_write(what)
-    place = user_place(1 + above)
+    place = user_place()
     with _lock:
         _latest = tick()
         for array in arrays:

@@ -198,7 +198,10 @@ def test_a_layer_made_before_the_backend_changes_obeys_the_new_one(name):
         np.testing.assert_allclose(tg.as_tensor(mine).detach(), tg.as_tensor(theirs).detach(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.skipif(kernels.get_backend() != "numba", reason="the twins have no short way")
+@pytest.mark.skipif(
+    kernels.get_backend() != "numba",
+    reason="Numba is not at work, and only compiled layers are called without a look at their arrays",
+)
 def test_small_layers_take_the_short_way(monkeypatch):
     model, x = small(40, 7, 9)
     called = []

@@ -22,7 +22,6 @@ from tinygrad_edu.kernels.buffers import empty
 from tinygrad_edu.kernels.conv_numpy import conv_output_hw
 from tinygrad_edu.kernels.policy import (
     backend,
-    chosen,
     get_backend,
     kernel,
     numba_is_loaded,
@@ -97,7 +96,6 @@ __all__ = [
     "batch_norm_forward",
     "bce_with_logits_forward",
     "bernoulli_into",
-    "chosen",
     "conv2d_bias_grad",
     "conv2d_forward",
     "conv2d_input_grad",
